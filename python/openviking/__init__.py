@@ -1,0 +1,1 @@
+"""OpenViking: embeddings, skill search and memory for AI agents on one CPU machine."""

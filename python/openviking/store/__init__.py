@@ -1,0 +1,1 @@
+"""What lasts: the Store interface and its implementations."""

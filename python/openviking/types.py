@@ -1,0 +1,188 @@
+"""The records and array types that the layers hand to each other; no behaviour lives here.
+
+Arrays are C-ordered NumPy arrays. Times are UTC. Records are frozen: a change makes a new record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+Vectors: TypeAlias = NDArray[np.float32]
+"""(n, dim) float32, C order; rows are unit length wherever a docstring says "embedding"."""
+
+RowIds: TypeAlias = NDArray[np.int64]
+"""Row numbers or record numbers, int64."""
+
+Scores: TypeAlias = NDArray[np.float32]
+"""Cosines, float32, in [-1, 1]."""
+
+Progress: TypeAlias = "Callable[[int, int], None]"
+"""Called with (done, total) as long work advances; may be called from the working thread only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What an encoder returns for n texts.
+
+    Attributes:
+        vectors: (n, dim) float32, rows of unit length, in the order of the texts.
+        token_counts: (n,) int64, tokens that the model read, its two markers included.
+        truncated: (n,) bool, whether the text was longer than the model's window.
+        cached: (n,) bool, whether the vector came from a cache.
+    """
+
+    vectors: Vectors
+    token_counts: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+    cached: NDArray[np.bool_]
+
+
+class TextEncoder(Protocol):
+    """What turns texts into unit vectors: the model itself, or a cache in front of it.
+
+    Implementations are safe to call from any thread. The same text gives the same vector, bit for
+    bit, whatever else is in the call and whatever other threads are doing.
+    """
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+
+    @property
+    def build_id(self) -> str:
+        """Names the exact weights and arithmetic; vectors of two builds are never mixed."""
+
+    @property
+    def tokens_max(self) -> int:
+        """Tokens that the model reads at most, its two markers included."""
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        """Embed *texts*; raises InputError for an empty text and EncoderError if the model fails."""
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the tokens of each text before any truncation, markers included; (n,) int64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """One skill: what an agent may be told to do, and when.
+
+    ``origin`` says who owns it: ``folder`` (a SKILL.md file on disk, re-read when it changes) or
+    ``api`` (created by a client). ``digest`` is the BLAKE2b-128 hex digest of the source text;
+    equal digests mean that nothing needs to be encoded again.
+    """
+
+    id: str
+    name: str
+    description: str
+    body: str = ""
+    category: str = "general"
+    subcategory: str = ""
+    examples: tuple[str, ...] = ()
+    complexity: int = 1
+    parent_skill: str | None = None
+    related_skills: tuple[str, ...] = ()
+    sub_skills: tuple[str, ...] = ()
+    usage_count: int = 0
+    origin: Literal["folder", "api"] = "api"
+    path: str | None = None
+    digest: str = ""
+    license: str | None = None
+    compatibility: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    allowed_tools: tuple[str, ...] = ()
+    disable_model_invocation: bool = False
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SkillPassage:
+    """A piece of a skill that has a vector of its own.
+
+    ``part`` is ``summary`` (name and description), ``example`` or ``body``; ``start`` and ``end``
+    are character offsets into the skill's body for body passages, 0 and 0 otherwise.
+    """
+
+    part: Literal["summary", "example", "body"]
+    text: str
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SkillEntry:
+    """A skill as it is stored: the record, its passages and one vector per passage.
+
+    ``vectors`` is (len(passages), dim) float32 in unit length, made by the encoder ``build_id``.
+    """
+
+    skill: Skill
+    passages: tuple[SkillPassage, ...]
+    vectors: Vectors
+    build_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassageVectors:
+    """All stored passage vectors of one model build, for building an index at start.
+
+    ``passage_ids`` (n,) int64 are the store's own numbers; ``skill_ids`` has n owners;
+    ``parts`` n part names; ``vectors`` is (n, dim) float32.
+    """
+
+    passage_ids: RowIds
+    skill_ids: tuple[str, ...]
+    parts: tuple[str, ...]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class WordMatch:
+    """A lexical hit: ``score`` is bm25 with larger meaning better; ``fields`` says where it hit."""
+
+    id: str
+    score: float
+    fields: tuple[str, ...]
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A stored resource; ``id`` names this version for good, ``target_uri`` the newest one."""
+
+    id: str
+    target_uri: str
+    content: str
+    resource_type: str
+    session_id: str | None
+    metadata: Mapping[str, Any]
+    version: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePage:
+    """One page of resources; ``next`` is the cursor of the following page, None at the end."""
+
+    resources: tuple[Resource, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a session, as stored; ``seq`` counts from 1 within its session."""
+
+    session_id: str
+    seq: int
+    role: str
+    content: str
+    metadata: Mapping[str, Any]
+    created_at: datetime
