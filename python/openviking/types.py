@@ -67,6 +67,9 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[str]) -> Embeddings:
         """Embed *texts*; raises InputError for an empty text and EncoderError if the model fails."""
 
+    def encode_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
+        """Embed texts given as token ids of this model's vocabulary, markers not included."""
+
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Count the tokens of each text before any truncation, markers included; (n,) int64."""
 

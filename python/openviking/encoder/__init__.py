@@ -1,0 +1,1 @@
+"""Text to unit vectors: the model on disk, its ONNX graph, and the threads that run it."""

@@ -1,0 +1,1 @@
+//! Vector mathematics: no Python, no files, no clock.

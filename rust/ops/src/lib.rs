@@ -1,0 +1,1 @@
+//! The encoder kernels that ONNX Runtime calls as custom operators.

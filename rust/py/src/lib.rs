@@ -1,0 +1,1 @@
+//! `openviking._native`: conversion between NumPy and the core, nothing else.
