@@ -65,7 +65,7 @@ class TextEncoder(Protocol):
         """Tokens that the model reads at most, its two markers included."""
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
-        """Embed *texts*; raises InputError for an empty text and EncoderError if the model fails."""
+        """Embed *texts*; an empty text is an InputError, a failing model an EncoderError."""
 
     def encode_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
         """Embed texts given as token ids of this model's vocabulary, markers not included."""

@@ -1,7 +1,7 @@
 """A TextEncoder without a model, for tests: feature hashing of words.
 
-Shipped beside the real encoder so that code above it can be tested in milliseconds. Texts that share
-words get similar vectors, and nothing else is understood. It is never chosen by the package itself.
+Shipped beside the real encoder so that code above it can be tested in milliseconds. Texts that
+share words get similar vectors, and nothing else is understood. The package never chooses it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class HashingEncoder:
     def _vector(self, words: list[str]) -> NDArray[np.float32]:
         vector = np.zeros(self.dim, dtype=np.float32)
         for word in words or [""]:
-            digest = int.from_bytes(blake2b(word.encode("utf-8", "replace"), digest_size=8).digest())
+            digest = int.from_bytes(
+                blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
+            )
             vector[digest % self.dim] += 1.0 if digest >> 63 else -1.0
         length = float(np.linalg.norm(vector))
         if length == 0.0:

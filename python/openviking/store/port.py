@@ -55,7 +55,7 @@ class Store(Protocol):
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
 
-    def put_resource(  # noqa: PLR0913 - the fields of the record
+    def put_resource(
         self,
         *,
         content: str,

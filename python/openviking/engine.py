@@ -1,0 +1,203 @@
+"""The engine: model, cache, store and domains put together behind one object.
+
+What the command line, the HTTP server and library users call. All methods are synchronous, safe
+from any thread, and raise only the errors of ``openviking.errors``.
+
+Data flow of a search: query -> cached vector, else encoder -> passages nearest in the index and
+words in the store -> one fused list of skills. Of a write: record -> store (on disk) -> index.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from openviking.cache import CachedEncoder, EmbeddingCache
+from openviking.encoder import Encoder
+from openviking.errors import OpenVikingError
+from openviking.resources import Resources
+from openviking.skills import Skills
+from openviking.store import SqliteStore
+from openviking.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from openviking.config import Settings
+    from openviking.skills import SkillSearch
+    from openviking.store.port import Store
+    from openviking.types import Embeddings, TextEncoder
+
+FEATURES = (
+    "embedding_caching",
+    "enhanced_embeddings",
+    "hierarchical_skills",
+    "real_time_metrics",
+    "resource_management",
+    "skill_search",
+)
+"""What works, by the names that clients of the contract look for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """``status`` is ``healthy`` when model and store can serve, else ``unhealthy``.
+
+    ``components`` maps a component's name to its ``status`` (``ok`` or ``failed``) and details.
+    """
+
+    status: Literal["healthy", "unhealthy"]
+    components: dict[str, dict[str, Any]]
+
+
+class Engine:
+    """Everything that one OpenViking process knows; made by :meth:`open`.
+
+    Args:
+        settings: what was configured.
+        encoder: turns texts into vectors; closed with the engine.
+        store: what lasts; closed with the engine.
+    """
+
+    def __init__(self, settings: Settings, encoder: TextEncoder, store: Store) -> None:
+        self.settings = settings
+        self.cache = EmbeddingCache(settings.cache.bytes_max)
+        self.encoder = CachedEncoder(encoder, self.cache)
+        self.store = store
+        self.skills = Skills(store, self.encoder)
+        self.resources = Resources(store)
+        self._close_lock = threading.Lock()
+        self._is_closed = False
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        encoder: TextEncoder | None = None,
+        store: Store | None = None,
+    ) -> Self:
+        """Open the store and load the model; blocks for about a second.
+
+        Args:
+            settings: what was configured.
+            encoder: used instead of the configured model; closed with the engine.
+            store: used instead of the configured store; closed with the engine.
+
+        Raises:
+            EncoderError: the model is missing or damaged; the message names the command to run.
+            StoreError: the storage path cannot be used.
+        """
+        opened_store = store if store is not None else SqliteStore(settings.storage.path)
+        try:
+            opened_encoder = (
+                encoder
+                if encoder is not None
+                else Encoder.open(
+                    model_dir=settings.model.dir,
+                    precision=settings.model.precision,
+                    kernels=settings.model.kernels,
+                    threads=settings.model.threads,
+                )
+            )
+            try:
+                return cls(settings, opened_encoder, opened_store)
+            except BaseException:
+                opened_encoder.close()
+                raise
+        except BaseException:
+            opened_store.close()
+            raise
+
+    @property
+    def version(self) -> str:
+        """The version of the package."""
+        return VERSION
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what works, sorted."""
+        return FEATURES
+
+    def embed(self, texts: Sequence[str], *, namespace: str | None = None) -> Embeddings:
+        """Embed *texts*, from the cache where possible.
+
+        Args:
+            texts: at least one non-empty text each.
+            namespace: entries of one namespace are not seen from another.
+
+        Raises:
+            InputError: a text is empty or cannot be encoded as UTF-8; ``loc`` says which.
+            EncoderError: the model failed.
+        """
+        return self.encoder.encode(texts, namespace=namespace)
+
+    def embed_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
+        """Embed texts given as token ids of the model's vocabulary, markers not included."""
+        return self.encoder.encode_tokens(token_ids)
+
+    def search_skills(
+        self,
+        query: str,
+        *,
+        k: int | None = None,
+        category: str | None = None,
+        hierarchical: bool = False,
+    ) -> SkillSearch:
+        """Find the skills for a task; *k* defaults to ``retrieval.max_results``."""
+        return self.skills.search(
+            query,
+            k=self.settings.retrieval.max_results if k is None else k,
+            category=category,
+            hierarchical=hierarchical,
+        )
+
+    def start_watching(self) -> None:
+        """Import the configured skill folders in the background, then follow their edits."""
+        if self.settings.skills.folders:
+            self.skills.watch(self.settings.skills.folders)
+
+    def health(self) -> Health:
+        """Ask each component whether it can serve; takes about a millisecond."""
+        components = {
+            "encoder": _probe(lambda: {"build": self.encoder.build_id, "dim": self.encoder.dim}),
+            "store": _probe(self._store_details),
+            "skills": _probe(self.skills.stats),
+            "cache": _probe(lambda: dict(self.cache.stats())),
+        }
+        serves = all(components[name]["status"] == "ok" for name in ("encoder", "store"))
+        return Health("healthy" if serves else "unhealthy", components)
+
+    def _store_details(self) -> dict[str, Any]:
+        self.store.check()
+        return dict(self.store.stats())
+
+    def close(self) -> None:
+        """Stop the watcher, finish running work, release model and store; may be called twice."""
+        with self._close_lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self.skills.close()
+        self.encoder.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _probe(details: Any) -> dict[str, Any]:
+    try:
+        return {"status": "ok", **details()}
+    except OpenVikingError as error:
+        return {"status": "failed", "error": str(error)}

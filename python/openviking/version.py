@@ -1,0 +1,6 @@
+"""The version, as the installed distribution states it."""
+
+from importlib.metadata import version
+
+VERSION = version("openviking-native")
+"""Semantic version of the package, e.g. ``0.1.0``."""
