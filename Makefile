@@ -1,0 +1,71 @@
+# Everything a person does with this repository. `make help` lists it.
+# Files under build/ are stamps: a step whose inputs did not change is not done again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8002
+PYTEST_ARGS ?=
+
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@deploy/bootstrap.sh $(PYTHON) $(VENV)
+
+build/deps: pyproject.toml asgi/pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@mkdir -p build && touch $@
+
+build/native: build/deps $(RUST_SOURCES)
+	@echo "building the Rust extension (release mode: a minute or two the first time)"
+	source $(VENV)/bin/activate && maturin develop --release --quiet
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable asgi
+	@touch $@
+
+.PHONY: build
+build: build/native ## virtual environment, dependencies, Rust extension, server
+
+.PHONY: model
+model: build/native ## fetch and build the embedding model (once; about 440 MB)
+	@$(BIN)/openviking model pull
+
+.PHONY: serve
+serve: model ## run the server on 127.0.0.1:8002 with the example skills
+	@exec $(BIN)/openviking serve --port $(PORT) --skills examples/skills
+
+.PHONY: test
+test: model ## all tests: Rust, then Python
+	cargo test --quiet --release -p openviking-core -p openviking-ops
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: build/native ## formatting, lints, types
+	cargo fmt --all --check
+	cargo clippy --quiet --release --workspace --all-targets -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest openviking._native
+
+.PHONY: format
+format: build/deps ## format all code
+	cargo fmt --all
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: model ## measure against the targets and against peers; prints a table
+	$(BIN)/python -m benches
+
+.PHONY: clean
+clean: ## remove everything that was built here (not the model, not your data)
+	rm -rf build dist target $(VENV) python/openviking/*.so
