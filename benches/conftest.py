@@ -1,0 +1,134 @@
+"""A real server over the real skills, started once, and the promised figures."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT.parent / "shared/data/skills_corpus.jsonl.gz"
+WORK = ROOT / "build/bench"
+START_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: one kept-alive connection, its process id and how long it took to start."""
+
+    connection: http.client.HTTPConnection
+    pid: int
+    ready_s: float
+    skill_count: int
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST *body* as JSON and return the decoded answer; any status but 200 is a failure."""
+        self.connection.request(
+            "POST", path, json.dumps(body), {"Content-Type": "application/json"}
+        )
+        response = self.connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+        assert response.status == 200, answer
+        return answer
+
+
+def skill_folder() -> Path:
+    """The 2,874 real skills as a folder tree, or the examples where that corpus is absent."""
+    if not CORPUS.exists():
+        return ROOT / "examples/skills"
+    folder = WORK / "corpus"
+    if not folder.exists():
+        partial = WORK / "corpus.partial"
+        with gzip.open(CORPUS, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                write_skill(partial, json.loads(line))
+        partial.rename(folder)
+    return folder
+
+
+def write_skill(folder: Path, row: dict[str, str]) -> None:
+    """Write one corpus row as ``<its path>/SKILL.md`` with its front matter."""
+    path = folder / Path(row["source"].replace("/", "-")) / row["path"].lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    front = json.dumps({"name": row["name"], "description": row["description"]})
+    path.write_text(f"---\n{front}\n---\n{row['body'] or ''}", "utf-8")
+
+
+@pytest.fixture(scope="session")
+def storage() -> Path:
+    """A storage folder that holds the real skills; imported on the first run, kept in build/."""
+    folder = WORK / "storage"
+    command = [sys.executable, "-m", "openviking", "skills", "import", str(skill_folder())]
+    environment = os.environ | {"OPENVIKING_STORAGE_PATH": str(folder)}
+    subprocess.run(command, env=environment, check=True, timeout=3600)  # noqa: S603 - our own command
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(storage: Path) -> Iterator[Server]:
+    """`openviking serve` on a free port over the imported skills."""
+    command = [sys.executable, "-m", "openviking", "serve", "--port", "0"]
+    environment = os.environ | {"OPENVIKING_STORAGE_PATH": str(storage)}
+    started = time.perf_counter()
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            match = next(
+                match
+                for line in process.stdout
+                if (match := re.search(r"http://([\d.]+):(\d+)", line))
+            )
+            connection = http.client.HTTPConnection(match[1], int(match[2]), timeout=60)
+            wait_until_ready(connection)
+            ready_s = time.perf_counter() - started
+            connection.request("GET", "/skills/hierarchical")
+            skill_count = json.loads(connection.getresponse().read())["total_skills"]
+            yield Server(connection, process.pid, ready_s, skill_count)
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def wait_until_ready(connection: http.client.HTTPConnection) -> None:
+    """Ask /readyz until it answers 200."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        response.read()
+        if response.status == 200:
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"the server was not ready within {START_TIMEOUT_S} s")
+
+
+@pytest.fixture
+def within_target(benchmark: BenchmarkFixture) -> Any:
+    """Return a check that the median of this benchmark keeps the promise of that name."""
+    targets = tomllib.loads((ROOT / "benches/targets.toml").read_text("utf-8"))
+
+    def check(name: str) -> None:
+        target = targets[name]
+        benchmark.extra_info["target"] = name
+        median_ms = benchmark.stats["median"] * 1e3
+        assert median_ms <= target["limit_ms"], f"{target['title']}: {median_ms:.2f} ms"
+
+    return check
