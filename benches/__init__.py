@@ -1,1 +1,1 @@
-"""Benchmarks: promises kept over HTTP, kernels against NumPy and usearch, encoders against peers."""
+"""Promises kept over HTTP, kernels against NumPy and usearch, encoders against peers."""
