@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -92,12 +92,7 @@ def server(storage: Path) -> Iterator[Server]:
     ) as process:
         try:
             assert process.stdout is not None
-            match = next(
-                match
-                for line in process.stdout
-                if (match := re.search(r"http://([\d.]+):(\d+)", line))
-            )
-            connection = http.client.HTTPConnection(match[1], int(match[2]), timeout=60)
+            connection = connect(process.stdout)
             wait_until_ready(connection)
             ready_s = time.perf_counter() - started
             connection.request("GET", "/skills/hierarchical")
@@ -105,6 +100,14 @@ def server(storage: Path) -> Iterator[Server]:
             yield Server(connection, process.pid, ready_s, skill_count)
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def connect(output: Iterable[str]) -> http.client.HTTPConnection:
+    """Connect to the address that the server prints once it listens."""
+    for line in output:
+        if match := re.search(r"http://([\d.]+):(\d+)", line):
+            return http.client.HTTPConnection(match[1], int(match[2]), timeout=60)
+    raise RuntimeError("the server ended before it listened")
 
 
 def wait_until_ready(connection: http.client.HTTPConnection) -> None:
