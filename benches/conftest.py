@@ -131,6 +131,7 @@ def within_target(benchmark: BenchmarkFixture) -> Any:
     def check(name: str) -> None:
         target = targets[name]
         benchmark.extra_info["target"] = name
+        assert benchmark.stats is not None
         median_ms = benchmark.stats["median"] * 1e3
         assert median_ms <= target["limit_ms"], f"{target['title']}: {median_ms:.2f} ms"
 
