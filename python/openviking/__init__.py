@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from openviking.index import Index
     from openviking.types import Embeddings, Resource, Skill
     from openviking.vectors import normalize, search
-    from openviking.version import VERSION as __version__
+    from openviking.version import __version__
 
 _HOMES = {
     "Embeddings": "types",
@@ -83,7 +83,7 @@ def open(  # noqa: A001 - openviking.open() reads like the built-in it resembles
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("openviking.version").VERSION
+        return import_module("openviking.version").__version__
     if name in _HOMES:
         return getattr(import_module(f"openviking.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'openviking' has no attribute {name!r}")

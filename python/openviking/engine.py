@@ -19,7 +19,7 @@ from openviking.errors import OpenVikingError
 from openviking.resources import Resources
 from openviking.skills import Skills
 from openviking.store import SqliteStore
-from openviking.version import VERSION
+from openviking.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ class Engine:
     @property
     def version(self) -> str:
         """The version of the package."""
-        return VERSION
+        return __version__
 
     @property
     def features(self) -> tuple[str, ...]:

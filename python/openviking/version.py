@@ -2,5 +2,5 @@
 
 from importlib.metadata import version
 
-VERSION = version("openviking-native")
+__version__ = version("openviking-native")
 """Semantic version of the package, e.g. ``0.1.0``."""
