@@ -15,8 +15,8 @@ PACKAGES = {
 
 # A module may import from lower numbers and from its own part.
 LEVELS = {
-    "errors": 0, "types": 0, "config": 0, "version": 0, "_native": 0,
-    "vectors": 1,
+    "errors": 0, "types": 0, "version": 0, "_native": 0,
+    "config": 1, "vectors": 1,
     "encoder": 2, "cache": 2, "index": 2, "store": 2,
     "skills": 3, "resources": 3, "conversation": 3, "commands": 3,
     "engine": 4,
@@ -85,7 +85,7 @@ def test_imports_point_downwards_and_outside_libraries_have_one_owner(module: st
 
 def test_only_config_reads_the_environment():
     for module, path in modules():
-        if module != "openviking.config":
+        if not f"{module}.".startswith("openviking.config."):
             text = path.read_text("utf-8")
             assert "os.environ" not in text, module
             assert "os.getenv" not in text, module

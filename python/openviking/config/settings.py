@@ -1,19 +1,10 @@
-"""Settings: one frozen struct, checked once; environment > ``ov.conf`` > default.
-
-This module is the only reader of the environment. ``ov.conf`` is JSON in which ``${NAME}`` stands
-for an environment variable. An unknown key is an error with a near-match hint, except in the
-sections that other OpenViking deployments carry (``embedding``, ``vlm``, ...): those are accepted,
-and what they say in vain is listed in ``Settings.notes``, so that nobody believes a setting that
-does nothing.
-"""
+"""The settings struct: every section, key, type, default and limit of the configuration."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -22,39 +13,42 @@ from openviking.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_CONFIG_BYTES_MAX = 1 << 20
 
-FOREIGN_SECTIONS = {
-    "embedding": "embeddings are computed by this server with all-mpnet-base-v2",
-    "vlm": "no vision model is used",
-    "llm": "no chat model is used",
-    "session": "sessions have no settings yet",
-}
-"""Whole sections of older configurations that are accepted, and why they have no effect here."""
+def home(variable: str, below: str, environ: Mapping[str, str] | None = None) -> Path:
+    """Return our folder under one of the XDG base directories.
 
-FOREIGN_KEYS = {
-    "retrieval": {
-        "score_threshold": "scores are calibrated, see docs",
-        "enable_rerank": "words and meaning are always fused",
-        "enable_hierarchical": "each request says so by `hierarchical`",
-    },
-    "storage": {
-        "type": "the store is SQLite",
-        "vector_dimension": "the model's vectors have 768 dimensions",
-        "chunk_size": "texts are cut to the model's window",
-    },
-    "logging": {"file": "logs go to standard error"},
-}
-"""Single keys of older configurations that are accepted, and why they have no effect here."""
+    Args:
+        variable: ``XDG_CACHE_HOME`` or ``XDG_DATA_HOME``; a relative value is ignored, as the XDG
+            specification demands.
+        below: where that directory is under the home folder if the variable is not set.
+        environ: the environment; None means the process's own.
 
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openviking"
+    Raises:
+        ConfigError: there is no home folder, as for a container user without a passwd entry.
+    """
+    environ = os.environ if environ is None else environ
+    stated = environ.get(variable, "")
+    if Path(stated).is_absolute():
+        return Path(stated) / "openviking"
+    if environ.get("HOME"):
+        return Path(environ["HOME"]) / below / "openviking"
+    try:
+        return Path.home() / below / "openviking"
+    except RuntimeError as error:
+        raise ConfigError(
+            f"there is no home folder to put data under: set {variable}, or "
+            "OPENVIKING_STORAGE_PATH and OPENVIKING_MODEL_DIR"
+        ) from error
 
 
-def _data_home() -> Path:
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "openviking"
+def storage_default(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder that holds what lasts if no setting says otherwise."""
+    return home("XDG_DATA_HOME", ".local/share", environ)
+
+
+def model_default(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of built models if no setting says otherwise."""
+    return home("XDG_CACHE_HOME", ".cache", environ) / "models"
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +72,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where skills, resources and sessions are kept (a folder, made if missing)."""
 
-    path: Path = msgspec.field(default_factory=_data_home)
+    path: Path = msgspec.field(default_factory=storage_default)
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +86,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         threads: CPU threads for one encoding; None means all cores.
     """
 
-    dir: Path = msgspec.field(default_factory=lambda: _cache_home() / "models")
+    dir: Path = msgspec.field(default_factory=model_default)
     precision: Literal["int8", "fp32"] = "int8"
     kernels: Literal["native", "ort"] | None = None
     threads: int | None = None
@@ -124,7 +118,12 @@ class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All settings. ``notes`` says which accepted keys have no effect, and why."""
+    """All settings.
+
+    Attributes:
+        notes: which accepted keys have no effect, and why.
+        sources: ``section.key`` -> where its value came from; a key that is absent has its default.
+    """
 
     server: Server = Server()
     storage: Storage = msgspec.field(default_factory=Storage)
@@ -134,179 +133,38 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retrieval: Retrieval = Retrieval()
     logging: Logging = Logging()
     notes: tuple[str, ...] = ()
+    sources: dict[str, str] = {}
 
 
-ENVIRONMENT: dict[str, tuple[str, str]] = {
-    "OPENVIKING_HOST": ("server", "host"),
-    "OPENVIKING_PORT": ("server", "port"),
-    "OPENVIKING_STORAGE_PATH": ("storage", "path"),
-    "OPENVIKING_MODEL_DIR": ("model", "dir"),
-    "OPENVIKING_PRECISION": ("model", "precision"),
-    "OPENVIKING_KERNELS": ("model", "kernels"),
-    "OPENVIKING_THREADS": ("model", "threads"),
-    "OPENVIKING_CACHE_BYTES": ("cache", "bytes_max"),
-    "OPENVIKING_SKILLS": ("skills", "folders"),
-    "LOG_LEVEL": ("logging", "level"),
-    "LOG_FORMAT": ("logging", "format"),
-}
-"""Environment variable -> the section and key that it sets. Folders are separated by ``:``."""
-
-
-def load_settings(
-    path: Path | None = None,
-    *,
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> Settings:
-    """Read the settings.
-
-    Args:
-        path: an ``ov.conf``; None means ``$OPENVIKING_CONFIG_FILE`` if that is set, else no file.
-        overrides: section -> key -> value, stronger than everything else (command-line options).
-        environ: the environment; None means the process's own.
+def validated(settings: Settings) -> Settings:
+    """Refuse values that have the right type but make no sense; return *settings* as they are.
 
     Raises:
-        ConfigError: the file cannot be read, a key is unknown or a value has the wrong type.
+        ConfigError: names the key, its limits, the value and where the value came from.
     """
-    environ = os.environ if environ is None else environ
-    if path is None and environ.get("OPENVIKING_CONFIG_FILE"):
-        path = Path(environ["OPENVIKING_CONFIG_FILE"])
-    sections: dict[str, dict[str, Any]] = {} if path is None else _read(path, environ)
-    where = "settings" if path is None else str(path)
-    notes = _take_foreign(sections)
-    _check_names(sections, where)
-    for name, (section, key) in ENVIRONMENT.items():
-        if environ.get(name):
-            sections.setdefault(section, {})[key] = _parse(name, key, environ[name])
-    for section, values in (overrides or {}).items():
-        sections.setdefault(section, {}).update(values)
-    settings = _convert(sections, where)
-    return _validated(msgspec.structs.replace(settings, notes=tuple(notes)))
-
-
-def _read(path: Path, environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    try:
-        if path.stat().st_size > _CONFIG_BYTES_MAX:
-            raise ConfigError(f"{path}: larger than {_CONFIG_BYTES_MAX} bytes; is it an ov.conf?")
-        document = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: expected a JSON object, got {type(document).__name__}")
-    sections: dict[str, dict[str, Any]] = {}
-    for name, section in document.items():
-        if not isinstance(section, dict):
-            raise ConfigError(f"{path}: {name}: expected an object, got {type(section).__name__}")
-        sections[name] = {
-            key: value
-            if name in FOREIGN_SECTIONS or key in FOREIGN_KEYS.get(name, {})
-            else _substitute(value, environ, f"{path}: {name}.{key}")
-            for key, value in section.items()
-        }
-    return sections
-
-
-def _substitute(value: Any, environ: Mapping[str, str], where: str) -> Any:
-    if isinstance(value, str):
-
-        def replace(match: re.Match[str]) -> str:
-            name = match[1]
-            if name not in environ:
-                raise ConfigError(f"{where}: the environment variable {name} is not set")
-            return environ[name]
-
-        return _VARIABLE.sub(replace, value)
-    if isinstance(value, list):
-        return [_substitute(item, environ, where) for item in value]
-    return value
-
-
-def _take_foreign(sections: dict[str, dict[str, Any]]) -> list[str]:
-    """Remove the accepted keys that mean nothing here; return a note for each."""
-    notes = [
-        f"{name}: ignored, {why}" for name, why in FOREIGN_SECTIONS.items() if name in sections
-    ]
-    for name in FOREIGN_SECTIONS:
-        sections.pop(name, None)
-    for name, reasons in FOREIGN_KEYS.items():
-        for key, why in reasons.items():
-            if key in sections.get(name, {}):
-                del sections[name][key]
-                notes.append(f"{name}.{key}: ignored, {why}")
-    return notes
-
-
-def _check_names(sections: dict[str, dict[str, Any]], where: str) -> None:
-    known = {
-        field.name: [inner.name for inner in msgspec.structs.fields(field.type)]
-        for field in msgspec.structs.fields(Settings)
-        if field.name != "notes"
-    }
-    for section, values in sections.items():
-        if section not in known:
-            raise ConfigError(f"{where}: unknown section {section!r}{_hint(section, list(known))}")
-        for key in values:
-            if key not in known[section]:
-                raise ConfigError(
-                    f"{where}: unknown key {section}.{key}{_hint(key, known[section])}"
-                )
-
-
-def _hint(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
-
-
-def _parse(variable: str, key: str, text: str) -> Any:
-    if key in {"port", "threads", "bytes_max"}:
-        try:
-            return int(text)
-        except ValueError:
-            raise ConfigError(f"{variable}={text!r}: expected a whole number") from None
-    if key == "folders":
-        return [part for part in text.split(os.pathsep) if part]
-    return text.upper() if key == "level" else text
-
-
-def _convert(sections: dict[str, dict[str, Any]], where: str) -> Settings:
-    level = sections.get("logging", {}).get("level")
-    if isinstance(level, str):
-        sections["logging"]["level"] = level.upper()
-    try:
-        return msgspec.convert(sections, Settings, dec_hook=_to_path)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _to_path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, (str, Path)) and str(value):
-        return Path(value).expanduser()
-    # msgspec adds the place in the document to a ValueError.
-    raise ValueError(f"expected a path, got {value!r}")
-
-
-def _validated(settings: Settings) -> Settings:
-    """Refuse values that have the right type but make no sense."""
+    server, threads = settings.server, settings.model.threads
     checks = [
-        ("server.port", 0 <= settings.server.port <= 65535, "between 0 and 65535"),
-        ("server.requests_max", settings.server.requests_max >= 1, "at least 1"),
-        ("server.deadline_s", 0 < settings.server.deadline_s <= 3600, "in (0, 3600]"),
-        ("server.drain_s", 0 <= settings.server.drain_s <= 3600, "in [0, 3600]"),
+        ("server.host", server.host, bool(server.host.strip()), "an address such as 127.0.0.1"),
+        ("server.port", server.port, 0 <= server.port <= 65535, "0 to 65535"),
+        ("server.requests_max", server.requests_max, server.requests_max >= 1, "1 or more"),
         (
-            "model.threads",
-            settings.model.threads is None or 1 <= settings.model.threads <= 1024,
-            "between 1 and 1024",
+            "server.deadline_s",
+            server.deadline_s,
+            0 < server.deadline_s <= 3600,
+            "more than 0, at most 3600",
         ),
-        ("cache.bytes_max", settings.cache.bytes_max >= 0, "at least 0"),
+        ("server.drain_s", server.drain_s, 0 <= server.drain_s <= 3600, "0 to 3600"),
+        ("model.threads", threads, threads is None or 1 <= threads <= 1024, "1 to 1024"),
+        ("cache.bytes_max", settings.cache.bytes_max, settings.cache.bytes_max >= 0, "0 or more"),
         (
             "retrieval.max_results",
+            settings.retrieval.max_results,
             1 <= settings.retrieval.max_results <= 1000,
-            "between 1 and 1000",
+            "1 to 1000",
         ),
     ]
-    for name, is_valid, expected in checks:
+    for name, value, is_valid, expected in checks:
         if not is_valid:
-            raise ConfigError(f"{name}: expected a value {expected}")
+            source = settings.sources.get(name, "default")
+            raise ConfigError(f"{source}: {name}: expected {expected}, got {value!r}")
     return settings
