@@ -1,0 +1,164 @@
+"""Options that several commands share, and what they add up to: the settings and the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openviking.config import Settings
+    from openviking.engine import Engine
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def _open_engine(settings: Settings) -> Engine:
+    from openviking.engine import Engine
+
+    return Engine.open(settings)
+
+
+@dataclass
+class State:
+    """What one run of the command line carries from its options to its command.
+
+    Attributes:
+        is_json: results and errors are printed as JSON.
+        is_debug: errors are printed with their traceback.
+        config: the ``ov.conf`` named on the command line.
+        overrides: section -> key -> value, from options.
+        open_engine: makes the engine from the settings; tests give one without a model.
+    """
+
+    is_json: bool = False
+    is_debug: bool = False
+    config: Path | None = None
+    overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
+    open_engine: Callable[[Settings], Engine] = _open_engine
+
+    def settings(self) -> Settings:
+        """Load the settings; raises ConfigError."""
+        from openviking.config import load_settings
+
+        return load_settings(self.config, overrides=self.overrides)
+
+    def engine(self) -> Engine:
+        """Open the engine on these settings; the caller closes it."""
+        return self.open_engine(self.settings())
+
+
+pass_state = click.make_pass_decorator(State)
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        del param
+        if value:
+            setattr(ctx.ensure_object(State), name, value)
+
+    return store
+
+
+def setting(
+    *flags: str,
+    key: str,
+    text: str,
+    kind: Any = str,
+    multiple: bool = False,
+) -> Callable[[F], F]:
+    """Make an option that overrides the setting *key*, written ``section.name``.
+
+    *text* is its help, to which the environment variable that sets the same is added.
+    """
+    from openviking.config import ENVIRONMENT
+
+    section, name = key.split(".")
+    variable = next((v for v, place in ENVIRONMENT.items() if place == (section, name)), None)
+
+    def store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        del param
+        if value is not None and value != ():
+            overrides = ctx.ensure_object(State).overrides
+            overrides.setdefault(section, {})[name] = list(value) if multiple else value
+
+    source = f"  [env: {variable}]" if variable else ""
+    return click.option(
+        *flags,
+        type=kind,
+        multiple=multiple,
+        expose_value=False,
+        callback=store,
+        help=f"{text}{source}",
+    )
+
+
+def common(function: F) -> F:
+    """Add ``--config``, ``--json`` and ``--debug``."""
+    for option in (
+        click.option(
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember("is_debug"),
+            help="Show the traceback of an error.",
+        ),
+        click.option(
+            "--json",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember("is_json"),
+            help="Print results on standard output, and errors on standard error, as JSON.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            callback=_remember("config"),
+            help="Settings file (ov.conf).  [env: OPENVIKING_CONFIG_FILE]",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def storage(function: F) -> F:
+    """Add ``--storage``."""
+    return setting(
+        "--storage",
+        key="storage.path",
+        kind=click.Path(),
+        text="Folder that holds skills and resources.",
+    )(function)
+
+
+def model(function: F) -> F:
+    """Add ``--model-dir``, ``--precision``, ``--kernels`` and ``--threads``."""
+    for option in (
+        setting("--threads", key="model.threads", kind=int, text="CPU threads; default all."),
+        setting(
+            "--kernels",
+            key="model.kernels",
+            kind=click.Choice(["native", "ort"]),
+            text="Our operators or ONNX Runtime's own; default the faster.",
+        ),
+        precision,
+        setting("--model-dir", key="model.dir", kind=click.Path(), text="Folder of built models."),
+    ):
+        function = option(function)
+    return function
+
+
+def precision(function: F) -> F:
+    """Add ``--precision``."""
+    return setting(
+        "--precision",
+        key="model.precision",
+        kind=click.Choice(["int8", "fp32"]),
+        text="Weights: int8 (default; small and fast) or fp32.",
+    )(function)
