@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         PassageVectors,
         Resource,
         ResourcePage,
+        RowIds,
         Skill,
         SkillEntry,
         WordMatch,
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 class Store(Protocol):
     """What lasts: skills with their passage vectors, resources with versions, session messages."""
 
-    def put_skills(self, entries: Sequence[SkillEntry]) -> None:
+    def put_skills(self, entries: Sequence[SkillEntry]) -> Sequence[RowIds]:
         """Insert or replace skills with all their passages, in one transaction.
 
-        ``usage_count`` of an existing skill is kept.
+        ``usage_count`` of an existing skill is kept. Returns, for each entry, the numbers of its
+        passages in their order, as passage_vectors reports them; a number is never given twice.
         """
 
     def delete_skills(self, ids: Sequence[str]) -> int:

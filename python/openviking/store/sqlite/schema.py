@@ -1,0 +1,166 @@
+"""The tables, and the way from every older schema to the newest one.
+
+``application_id`` marks the file as ours, ``user_version`` counts the steps of ``_MIGRATIONS`` that
+it has taken. A step is never changed once released; a new one is added behind it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openviking.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import apsw
+
+APPLICATION_ID = 0x4F56_4B31
+"""The letters OVK1, in the header field that SQLite reserves for this."""
+
+# Notes on the first step.
+# - passages.number is AUTOINCREMENT: an index keeps these numbers, so none is ever given twice.
+# - The vectors of a skill are one value, (passages, dim) float32 little-endian. A vector of its own
+#   row would waste a quarter of every page and make loading eight times as many steps.
+# - skill_words is contentless: the text already stands in skills. contentless_delete lets a rowid
+#   be replaced without repeating its old text.
+# - resources: exactly one version per URI is the newest, which the partial unique index enforces
+#   and the listing walks.
+_FIRST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE builds (
+  number INTEGER PRIMARY KEY,
+  build_id TEXT NOT NULL UNIQUE,
+  dim INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE skills (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  build INTEGER NOT NULL REFERENCES builds,
+  digest TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  category TEXT NOT NULL,
+  subcategory TEXT NOT NULL,
+  examples TEXT NOT NULL,
+  complexity INTEGER NOT NULL,
+  parent_skill TEXT,
+  related_skills TEXT NOT NULL,
+  sub_skills TEXT NOT NULL,
+  usage_count INTEGER NOT NULL,
+  origin TEXT NOT NULL,
+  path TEXT,
+  license TEXT,
+  compatibility TEXT,
+  metadata TEXT NOT NULL,
+  allowed_tools TEXT NOT NULL,
+  disable_model_invocation INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE passages (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  skill INTEGER NOT NULL REFERENCES skills ON DELETE CASCADE,
+  part TEXT NOT NULL,
+  text TEXT NOT NULL,
+  start INTEGER NOT NULL,
+  stop INTEGER NOT NULL
+) STRICT;
+CREATE INDEX passages_by_skill ON passages (skill);
+
+CREATE TABLE skill_vectors (
+  skill INTEGER PRIMARY KEY REFERENCES skills ON DELETE CASCADE,
+  vectors BLOB NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE skill_words USING fts5 (
+  name, description, category, examples, body,
+  content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
+);
+
+CREATE TABLE resources (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  target_uri TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  is_newest INTEGER NOT NULL,
+  resource_type TEXT NOT NULL,
+  session_id TEXT,
+  metadata TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  content TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX resources_by_version ON resources (target_uri, version);
+CREATE UNIQUE INDEX resources_newest ON resources (target_uri) WHERE is_newest = 1;
+CREATE INDEX resources_newest_by_type ON resources (resource_type, target_uri) WHERE is_newest = 1;
+
+CREATE TABLE sessions (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL,
+  last_activity INTEGER NOT NULL,
+  message_count INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE messages (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  role TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  content TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX messages_by_session ON messages (session, seq);
+"""
+
+_MIGRATIONS = (_FIRST,)
+
+
+def prepare(connection: apsw.Connection, path: Path) -> None:
+    """Bring the open file to the newest schema, in one transaction; a foreign file is not touched.
+
+    Raises:
+        StoreError: the file belongs to another program or to a newer OpenViking.
+    """
+    _refuse_foreign(connection, path)
+    version = int(connection.pragma("user_version"))
+    if version > len(_MIGRATIONS):
+        raise StoreError(
+            f"store {path}: has schema {version}, this OpenViking knows up to {len(_MIGRATIONS)}; "
+            "install the newer OpenViking again, or use another storage path"
+        )
+    if version == 0:
+        # Only an empty file accepts these two; the setting lets deleted pages go back to the disk.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    if version < len(_MIGRATIONS):
+        _migrate(connection, version)
+    # After the schema, so that the file header on disk already carries our application_id.
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _refuse_foreign(connection: apsw.Connection, path: Path) -> None:
+    found = int(connection.pragma("application_id")) & 0xFFFF_FFFF
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    if found != APPLICATION_ID and (found or tables):
+        raise StoreError(
+            f"store {path}: is a database of another program (application_id {found:#x}, expected "
+            f"{APPLICATION_ID:#x}); move the file away or use another storage path"
+        )
+
+
+def _migrate(connection: apsw.Connection, version: int) -> None:
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        for step in _MIGRATIONS[version:]:
+            connection.execute(step)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,281 @@
+"""Skills as rows: the record, its passages, their vectors, and its words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from openviking.errors import NotFoundError, ShapeError, StoreError
+from openviking.store.sqlite.values import (
+    checked_text,
+    from_microseconds,
+    mapping_to_json,
+    to_json,
+    to_microseconds,
+)
+from openviking.store.words import identifier_forms
+from openviking.types import PassageVectors, Skill, SkillEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import apsw
+
+    from openviking.types import RowIds
+
+_FLOAT32 = np.dtype("<f4")
+
+# The record's columns in the order in which _to_row writes and _to_skill reads them; the body, the
+# largest, stands last so that reading the others does not touch its pages.
+_COLUMNS = (
+    "id, digest, name, description, category, subcategory, examples, complexity, parent_skill, "
+    "related_skills, sub_skills, usage_count, origin, path, license, compatibility, metadata, "
+    "allowed_tools, disable_model_invocation, updated_at"
+)
+_NAMES = [name for name in (*_COLUMNS.split(", "), "build", "body") if name != "usage_count"]
+_PUT = (
+    f"INSERT INTO skills ({_COLUMNS}, build, body) "  # noqa: S608 - constants of this module
+    f"VALUES ({', '.join('?' * (len(_NAMES) + 1))}) ON CONFLICT (id) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _NAMES)} RETURNING number"
+)
+_GET = f"SELECT {_COLUMNS}, body FROM skills WHERE id = ?"  # noqa: S608 - same
+_PAGE = f"SELECT {_COLUMNS}, '' FROM skills WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - same
+
+
+class PreparedSkill:
+    """A SkillEntry checked and turned into column values, so that the writer only writes.
+
+    Raises:
+        InputError: a text, number or JSON value that cannot be stored; ``loc`` starts at *loc*.
+        ShapeError: vectors that are not one finite float32 row per passage.
+    """
+
+    def __init__(self, entry: SkillEntry, now: datetime, *loc: str | int) -> None:
+        self.id = checked_text(entry.skill.id, *loc, "id")
+        self.row = _to_row(entry.skill, now, loc)
+        self.body = checked_text(entry.skill.body, *loc, "body")
+        self.words = _to_words(entry.skill)
+        self.passages = [
+            (passage.part, checked_text(passage.text, *loc, "passages"), passage.start, passage.end)
+            for passage in entry.passages
+        ]
+        self.build_id = checked_text(entry.build_id, *loc, "build_id")
+        self.vectors = _checked_vectors(entry, *loc, "vectors").astype(_FLOAT32, copy=False)
+
+
+def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> list[RowIds]:
+    """Insert or replace; return the new passage numbers of each skill, in passage order."""
+    return [_put_one(connection, skill) for skill in skills]
+
+
+def _put_one(connection: apsw.Connection, skill: PreparedSkill) -> RowIds:
+    build = _build_number(connection, skill.build_id, skill.vectors.shape[1])
+    number = connection.execute(_PUT, (*skill.row, build, skill.body)).get
+    connection.execute("DELETE FROM passages WHERE skill = ?", (number,))
+    connection.executemany(
+        "INSERT INTO passages (skill, part, text, start, stop) VALUES (?, ?, ?, ?, ?)",
+        ((number, *passage) for passage in skill.passages),
+    )
+    # One writer and AUTOINCREMENT: the numbers of this skill are the last ones, without a gap.
+    last = connection.last_insert_rowid() if skill.passages else -1
+    connection.execute(
+        "INSERT OR REPLACE INTO skill_vectors (skill, vectors) VALUES (?, ?)",
+        (number, skill.vectors.tobytes()),
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO skill_words (rowid, name, description, category, examples, body) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (number, *skill.words),
+    )
+    return np.arange(last - len(skill.passages) + 1, last + 1, dtype=np.int64)
+
+
+def delete(connection: apsw.Connection, ids: Sequence[str]) -> int:
+    """Delete skills with all that belongs to them; return how many existed."""
+    count = 0
+    for skill_id in ids:
+        number = connection.execute(
+            "DELETE FROM skills WHERE id = ? RETURNING number", (skill_id,)
+        ).get
+        if number is not None:
+            connection.execute("DELETE FROM skill_words WHERE rowid = ?", (number,))
+            count += 1
+    return count
+
+
+def get(connection: apsw.Connection, skill_id: str) -> Skill:
+    """Return one whole skill; raises NotFoundError."""
+    row = connection.execute(_GET, (skill_id,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"no skill has the id {skill_id!r}")
+    return _to_skill(row)
+
+
+def page(connection: apsw.Connection, after: str, limit: int) -> list[Skill]:
+    """Return up to *limit* skills behind the id *after*, in id order, without bodies."""
+    return [_to_skill(row) for row in connection.execute(_PAGE, (after, limit))]
+
+
+def digests(connection: apsw.Connection, build_id: str) -> dict[str, str]:
+    """Map id to digest for the skills embedded by that build."""
+    return dict(
+        connection.execute(
+            "SELECT id, digest FROM skills WHERE build = "
+            "(SELECT number FROM builds WHERE build_id = ?)",
+            (build_id,),
+        )
+    )
+
+
+def count_use(connection: apsw.Connection, skill_id: str) -> int:
+    """Add one to usage_count and return it; raises NotFoundError."""
+    count = connection.execute(
+        "UPDATE skills SET usage_count = usage_count + 1 WHERE id = ? RETURNING usage_count",
+        (skill_id,),
+    ).get
+    if count is None:
+        raise NotFoundError(f"no skill has the id {skill_id!r}")
+    return int(count)
+
+
+def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVectors:
+    """Read every passage vector of a build into one array, in passage order.
+
+    Raises:
+        StoreError: passages and vectors do not belong together, so the file is damaged.
+    """
+    build = connection.execute(
+        "SELECT number, dim FROM builds WHERE build_id = ?", (build_id,)
+    ).fetchone()
+    number, dim = build or (0, 0)
+    rows: list[tuple[Any, ...]] = connection.execute(
+        "SELECT passages.number, skills.number, skills.id, part FROM passages "
+        "JOIN skills ON skills.number = skill WHERE build = ? ORDER BY passages.number",
+        (number,),
+    ).fetchall()
+    vectors = np.empty((len(rows), dim), dtype=_FLOAT32)
+    starts: dict[int, int] = {}
+    for at, row in enumerate(rows):
+        starts.setdefault(row[1], at)
+    filled = 0
+    for skill, blob in connection.execute(
+        "SELECT skill, vectors FROM skill_vectors JOIN skills ON number = skill WHERE build = ?",
+        (number,),
+    ):
+        some = np.frombuffer(blob, dtype=_FLOAT32)
+        count, rest = divmod(len(some), max(dim, 1))
+        start = starts.get(skill, 0)
+        if rest or start + count > len(rows):
+            raise StoreError(f"vectors of skill number {skill} do not fit its passages")
+        vectors[start : start + count] = some.reshape(count, dim)
+        filled += count
+    if filled != len(rows):
+        raise StoreError(f"{len(rows)} passages have {filled} vectors; the store is damaged")
+    return PassageVectors(
+        passage_ids=np.array([row[0] for row in rows], dtype=np.int64),
+        skill_ids=tuple(row[2] for row in rows),
+        parts=tuple(row[3] for row in rows),
+        vectors=vectors.astype(np.float32, copy=False),
+    )
+
+
+def _build_number(connection: apsw.Connection, build_id: str, dim: int) -> int:
+    row: Any = connection.execute(
+        "INSERT INTO builds (build_id, dim) VALUES (?, ?) ON CONFLICT (build_id) DO UPDATE "
+        "SET build_id = build_id RETURNING number, dim",
+        (build_id, dim),
+    ).fetchone()
+    if row[1] != dim:
+        raise ShapeError(
+            f"vectors: build {build_id!r} has {row[1]} dimensions, got {dim}", loc=("vectors",)
+        )
+    return int(row[0])
+
+
+def _checked_vectors(entry: SkillEntry, *loc: str | int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    vectors, count = entry.vectors, len(entry.passages)
+    if vectors.dtype != np.float32 or vectors.ndim != 2 or len(vectors) != count:
+        raise ShapeError(
+            f"vectors: expected ({count}, dim) float32, one row per passage, got "
+            f"{vectors.shape} {vectors.dtype}",
+            loc=loc,
+        )
+    if not np.isfinite(vectors).all():
+        raise ShapeError("vectors: expected finite numbers, got NaN or infinity", loc=loc)
+    return vectors
+
+
+def _to_row(skill: Skill, now: datetime, loc: tuple[str | int, ...]) -> tuple[Any, ...]:
+    def text(name: str) -> str:
+        return checked_text(getattr(skill, name), *loc, name)
+
+    def optional(name: str) -> str | None:
+        return None if getattr(skill, name) is None else text(name)
+
+    def strings(name: str) -> str:
+        return to_json(list(getattr(skill, name)), *loc, name)
+
+    return (
+        skill.id,
+        text("digest"),
+        text("name"),
+        text("description"),
+        text("category"),
+        text("subcategory"),
+        strings("examples"),
+        skill.complexity,
+        optional("parent_skill"),
+        strings("related_skills"),
+        strings("sub_skills"),
+        skill.usage_count,
+        text("origin"),
+        optional("path"),
+        optional("license"),
+        optional("compatibility"),
+        mapping_to_json(skill.metadata, *loc, "metadata"),
+        strings("allowed_tools"),
+        int(skill.disable_model_invocation),
+        to_microseconds(skill.updated_at or now, *loc, "updated_at"),
+    )
+
+
+def _to_skill(row: tuple[Any, ...]) -> Skill:
+    return Skill(
+        id=row[0],
+        digest=row[1],
+        name=row[2],
+        description=row[3],
+        category=row[4],
+        subcategory=row[5],
+        examples=tuple(json.loads(row[6])),
+        complexity=row[7],
+        parent_skill=row[8],
+        related_skills=tuple(json.loads(row[9])),
+        sub_skills=tuple(json.loads(row[10])),
+        usage_count=row[11],
+        origin=row[12],
+        path=row[13],
+        license=row[14],
+        compatibility=row[15],
+        metadata=json.loads(row[16]),
+        allowed_tools=tuple(json.loads(row[17])),
+        disable_model_invocation=bool(row[18]),
+        updated_at=from_microseconds(row[19]),
+        body=row[20],
+    )
+
+
+def _to_words(skill: Skill) -> tuple[str, ...]:
+    # An id usually repeats the name; where it does not, its words count as words of the name.
+    name = skill.name if skill.id.replace("-", " ") in skill.name else f"{skill.name} {skill.id}"
+    fields = (
+        name,
+        skill.description,
+        f"{skill.category} {skill.subcategory}",
+        "\n".join(skill.examples),
+        skill.body,
+    )
+    return tuple(f"{field}\n{identifier_forms(field)}" for field in fields)

@@ -1,0 +1,247 @@
+"""SqliteStore: the Store interface over one SQLite file."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from openviking.store.sqlite import matching, messages, resources, skills
+from openviking.store.sqlite.database import Database
+from openviking.store.sqlite.values import checked_text, mapping_to_json, to_microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import apsw
+
+    from openviking.types import (
+        Message,
+        PassageVectors,
+        Resource,
+        ResourcePage,
+        RowIds,
+        Skill,
+        SkillEntry,
+        WordMatch,
+    )
+
+_SKILLS_PER_PAGE = 256
+_PAGES_FREED_AT_ONCE = 1_000
+_COUNTED = ("skills", "passages", "resources", "sessions", "messages")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqliteStore:
+    """Everything that lasts, in ``openviking.db`` inside the folder *path*; see store/port.py.
+
+    Args:
+        path: the storage folder, created if missing, used by one process at a time; None keeps the
+            store in a temporary folder that close() removes.
+        now: the clock that dates what is written; gives times with a zone.
+        bytes_max: size that the file may reach; beyond it writes fail as on a full disk.
+
+    Raises:
+        StoreError: the folder is in use or cannot be written, or the file is damaged, foreign or
+            newer than this program.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        bytes_max: int | None = None,
+    ) -> None:
+        self._scratch = None if path else tempfile.TemporaryDirectory(prefix="openviking-store-")
+        self._database = Database(
+            path or Path(self._scratch.name if self._scratch else ""), bytes_max=bytes_max
+        )
+        self._now = now
+        self._word_counts = matching.WordCounts()
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._database.path
+
+    def put_skills(self, entries: Sequence[SkillEntry]) -> list[RowIds]:
+        """Insert or replace skills in one transaction; return each one's passage numbers."""
+        now = self._now()
+        prepared = [
+            skills.PreparedSkill(entry, now, "skills", at) for at, entry in enumerate(entries)
+        ]
+        numbers = self._database.write(lambda connection: skills.put(connection, prepared))
+        self._word_counts.forget()
+        return numbers
+
+    def delete_skills(self, ids: Sequence[str]) -> int:
+        """Delete skills and their passages; return how many existed."""
+        known = [checked_text(skill_id, "ids", at) for at, skill_id in enumerate(ids)]
+
+        def work(connection: apsw.Connection) -> int:
+            count = skills.delete(connection, known)
+            _give_back_space(connection)
+            return count
+
+        count = self._database.write(work)
+        self._word_counts.forget()
+        return count
+
+    def get_skill(self, skill_id: str) -> Skill:
+        """Return the whole skill, body included; raises NotFoundError."""
+        checked_text(skill_id, "skill_id")
+        with self._database.reading() as connection:
+            return skills.get(connection, skill_id)
+
+    def iter_skills(self) -> Iterator[Skill]:
+        """Yield every skill in id order, without body; skills put meanwhile may or may not come.
+
+        Read in pages, so that a slow consumer holds no connection and keeps no old state alive.
+        """
+        after = ""
+        while True:
+            with self._database.reading() as connection:
+                page = skills.page(connection, after, _SKILLS_PER_PAGE)
+            yield from page
+            if len(page) < _SKILLS_PER_PAGE:
+                return
+            after = page[-1].id
+
+    def skill_digests(self, build_id: str) -> dict[str, str]:
+        """Map skill id -> source digest, for skills whose vectors are of that model build."""
+        checked_text(build_id, "build_id")
+        with self._database.reading() as connection:
+            return skills.digests(connection, build_id)
+
+    def passage_vectors(self, build_id: str) -> PassageVectors:
+        """Return every passage vector of that build, ordered by passage id."""
+        checked_text(build_id, "build_id")
+        with self._database.reading() as connection:
+            return skills.passage_vectors(connection, build_id)
+
+    def match_skills(self, query: str, limit: int) -> list[WordMatch]:
+        """Return the best lexical hits by bm25 over all fields, best first, ties by id."""
+        with self._database.reading() as connection:
+            return matching.match(connection, self._word_counts, query, limit)
+
+    def count_skill_use(self, skill_id: str) -> int:
+        """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
+        checked_text(skill_id, "skill_id")
+        return self._database.write(lambda connection: skills.count_use(connection, skill_id))
+
+    def put_resource(
+        self,
+        *,
+        content: str,
+        target_uri: str,
+        resource_type: str,
+        session_id: str | None,
+        metadata: Mapping[str, Any],
+        note: str | None,
+    ) -> Resource:
+        """Store a new version under *target_uri*, with the note for its session."""
+        new = resources.PreparedResource(
+            # Made here and not by the writer: a write that is done twice must stay the same write.
+            id=uuid4().hex,
+            target_uri=checked_text(target_uri, "target_uri"),
+            content=checked_text(content, "content"),
+            resource_type=checked_text(resource_type, "resource_type"),
+            session_id=None if session_id is None else checked_text(session_id, "session_id"),
+            metadata=mapping_to_json(metadata, "metadata"),
+            created_at=to_microseconds(self._now(), "now"),
+            note=None if note is None else checked_text(note, "note"),
+        )
+        return self._database.write(lambda connection: resources.put(connection, new))
+
+    def get_resource(self, resource_id: str) -> Resource:
+        """Return one version by id; raises NotFoundError."""
+        checked_text(resource_id, "resource_id")
+        with self._database.reading() as connection:
+            return resources.get(connection, resource_id)
+
+    def get_resource_by_uri(self, target_uri: str) -> Resource:
+        """Return the newest version of a URI; raises NotFoundError."""
+        checked_text(target_uri, "target_uri")
+        with self._database.reading() as connection:
+            return resources.get_by_uri(connection, target_uri)
+
+    def list_resources(
+        self, *, resource_type: str | None, prefix: str | None, limit: int, after: str | None
+    ) -> ResourcePage:
+        """Return newest versions in URI order; *prefix* and *after* speak of URIs."""
+        for name, value in (("resource_type", resource_type), ("prefix", prefix), ("after", after)):
+            if value is not None:
+                checked_text(value, name)
+        with self._database.reading() as connection:
+            return resources.page(
+                connection, resource_type=resource_type, prefix=prefix, limit=limit, after=after
+            )
+
+    def delete_resource(self, resource_id: str) -> None:
+        """Delete the resource of that id with every version of its URI; raises NotFoundError."""
+        checked_text(resource_id, "resource_id")
+
+        def work(connection: apsw.Connection) -> None:
+            resources.delete(connection, resource_id)
+            _give_back_space(connection)
+
+        self._database.write(work)
+
+    def append_message(
+        self, session_id: str, role: str, content: str, metadata: Mapping[str, Any]
+    ) -> Message:
+        """Append to a session, which is created if missing."""
+        new = messages.PreparedMessage(
+            session_id=checked_text(session_id, "session_id"),
+            role=checked_text(role, "role"),
+            content=checked_text(content, "content"),
+            metadata=mapping_to_json(metadata, "metadata"),
+            created_at=to_microseconds(self._now(), "now"),
+        )
+        return self._database.write(lambda connection: messages.append(connection, new))
+
+    def messages(self, session_id: str, *, last: int) -> list[Message]:
+        """Return the *last* messages in order; an unknown session gives an empty list."""
+        checked_text(session_id, "session_id")
+        with self._database.reading() as connection:
+            return messages.last(connection, session_id, last)
+
+    def check(self) -> None:
+        """Prove that the store can be read and written, by doing both; raises StoreError if not."""
+        stamp = str(to_microseconds(self._now(), "now"))
+        self._database.write(
+            lambda connection: (
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta (key, value) VALUES ('checked_at', ?)", (stamp,)
+                ).get
+            )
+        )
+        with self._database.reading() as connection:
+            connection.execute("SELECT value FROM meta WHERE key = 'checked_at'").fetchall()
+
+    def stats(self) -> dict[str, int]:
+        """Counts and sizes: skills, passages, resources, sessions, messages, bytes."""
+        with self._database.reading() as connection:
+            counts = {
+                name: int(connection.execute(f"SELECT count(*) FROM {name}").get)  # noqa: S608 - constants
+                for name in _COUNTED
+            }
+            pages = int(connection.pragma("page_count"))
+            return counts | {"bytes": pages * int(connection.pragma("page_size"))}
+
+    def close(self) -> None:
+        """Finish queued writes and release the storage; may be called twice."""
+        self._database.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+
+def _give_back_space(connection: apsw.Connection) -> None:
+    """Return freed pages to the file system, some at a time so that no write waits long."""
+    connection.execute(f"PRAGMA incremental_vacuum({_PAGES_FREED_AT_ONCE})").fetchall()

@@ -1,0 +1,82 @@
+"""Words for lexical search: what an index must hold beside plain words so that identifiers match.
+
+A full-text tokenizer cuts at every sign, so ``C++`` becomes ``c`` and ``CI/CD`` two words, and it
+keeps ``getUserName`` as one. Both sides, text and query, therefore add the same *forms*: an
+identifier written together (``cplusplus``, ``cicd``, ``nodejs``), the parts of a mixed-case name
+(``get user name``), and pairs of neighbouring characters for scripts that do not space their words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUERY_CHARS_MAX = 4_000
+"""Characters of a query that are read; a question is far shorter, a pasted file need not fit."""
+
+QUERY_TERMS_MAX = 64
+"""Distinct terms of a query that are looked up."""
+
+_JOINED_CHARS_MAX = 24
+"""Longest identifier that is also indexed written together: beyond it are paths and addresses."""
+
+# Letters and digits with signs between or behind them, or a leading dot as in `.net`.
+_IDENTIFIER = re.compile(r"\.?[^\W_]+(?:[+#]+|[-._/&+#]+[^\W_]+)*[+#]*")
+_HUMP = re.compile(r"[^\W\d_A-Z][A-Z]|[A-Z]{2}[a-z]{2}")
+_HUMP_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+_PIECE = re.compile(r"[^\W_]+")
+# Kana, Han, Hangul, Thai, Lao, Khmer, Burmese: written without spaces, or inflected by suffixes.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+    "\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+_SIGNS = str.maketrans({"+": "plus", "#": "sharp", "-": "", "_": "", ".": "", "/": "", "&": ""})
+
+
+def identifier_forms(text: str) -> str:
+    """Return the forms to index behind *text*, separated by spaces; empty if it has none."""
+    forms: list[str] = []
+    for found in _IDENTIFIER.findall(text):
+        if not found.islower() or not found.isalpha():
+            forms.extend(_forms(found))
+    if not text.isascii():
+        forms.extend(_pairs(text))
+    return " ".join(forms)
+
+
+def query_terms(query: str) -> list[str]:
+    """Return the distinct words and identifier forms of *query*, in order, lower case, bounded.
+
+    Letters, digits and nothing else stand in a term: it can be quoted safely for any index.
+    """
+    text = query[:QUERY_CHARS_MAX]
+    terms: dict[str, None] = {}
+    for found in _IDENTIFIER.findall(text):
+        forms = list(_forms(found))
+        # `c` says nothing about `c++`, nor `r` and `d` about `R&D`: the joined form does.
+        pieces = [word for word in _PIECE.findall(found) if len(word) > 1 or not forms]
+        terms.update(dict.fromkeys(word.lower() for word in pieces + forms))
+    terms.update(dict.fromkeys(_pairs(text)))
+    return list(terms)[:QUERY_TERMS_MAX]
+
+
+def _forms(identifier: str) -> Iterator[str]:
+    joined = identifier.translate(_SIGNS)
+    if identifier.startswith("."):
+        # `.net` is said "dotnet"; at the start of a sentence's rest, `.the` stays a plain word.
+        joined = "dot" + joined if len(joined) <= 4 else joined
+    if joined != identifier and len(joined) <= _JOINED_CHARS_MAX:
+        yield joined.lower()
+    for piece in _PIECE.findall(identifier):
+        if _HUMP.search(piece):
+            yield from (part.lower() for part in _HUMP_PARTS.findall(piece) if len(part) > 1)
+
+
+def _pairs(text: str) -> Iterator[str]:
+    for run in _UNSPACED.findall(text):
+        if len(run) == 1:
+            yield run
+        yield from (run[at : at + 2] for at in range(len(run) - 1))
