@@ -1,1 +1,24 @@
 //! Vector mathematics: no Python, no files, no clock.
+//!
+//! Everything here is a pure function of its arguments, bit for bit: the result for one row or one
+//! query does not depend on what else is in the call, on the number of threads, nor on the
+//! instruction set that the machine happens to have.
+
+pub mod batch;
+pub mod error;
+pub mod mask;
+pub mod matrix;
+pub mod normalize;
+pub mod quantize;
+pub mod rowset;
+pub mod search;
+pub mod simd;
+pub mod topk;
+
+pub use batch::plan_batches;
+pub use error::{Error, Result};
+pub use matrix::Matrix;
+pub use normalize::{normalize, normalize_into};
+pub use rowset::RowSet;
+pub use search::{Found, search};
+pub use simd::{Kernels, Level};

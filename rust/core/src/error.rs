@@ -1,0 +1,147 @@
+//! The one error type of this crate; it carries numbers, and its text names argument and remedy.
+
+use std::fmt;
+
+/// `Result` of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an argument was refused. Nothing has changed when one of these comes back.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A buffer, or the number of rows, does not have the length that another argument demands.
+    Length {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Elements or rows that were needed.
+        expected: usize,
+        /// Elements or rows that came.
+        found: usize,
+    },
+    /// The rows are not as wide as the rows they are compared with.
+    Width {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Columns that were needed.
+        expected: usize,
+        /// Columns that came.
+        found: usize,
+    },
+    /// The number of columns is 0 or above [`crate::matrix::DIM_MAX`].
+    Dim {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Columns that came.
+        found: usize,
+    },
+    /// A row holds NaN or an infinity.
+    NotFinite {
+        /// Name of the argument.
+        argument: &'static str,
+        /// Row of the first such element.
+        row: usize,
+        /// Column of the first such element.
+        column: usize,
+    },
+    /// A row is neither of unit length nor zero.
+    NotUnit {
+        /// Name of the argument.
+        argument: &'static str,
+        /// The row.
+        row: usize,
+        /// Its Euclidean length.
+        length: f64,
+    },
+    /// A count that must be at least 1 is 0.
+    Zero {
+        /// Name of the argument.
+        argument: &'static str,
+    },
+    /// A text length is negative.
+    NegativeLength {
+        /// Position in `lengths`.
+        row: usize,
+        /// The value.
+        found: i64,
+    },
+    /// An id is given twice in one call.
+    DuplicateId {
+        /// The id.
+        id: i64,
+    },
+    /// An id that was to be added is already there.
+    KnownId {
+        /// The id.
+        id: i64,
+    },
+    /// The set would hold more rows than a row number can count.
+    TooManyRows {
+        /// Rows that would be needed.
+        rows: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Length {
+                argument,
+                expected,
+                found,
+            } => {
+                write!(f, "{argument}: expected length {expected}, got {found}")
+            }
+            Self::Width {
+                argument,
+                expected,
+                found,
+            } => {
+                write!(f, "{argument}: expected {expected} columns, got {found}")
+            }
+            Self::Dim { argument, found } => {
+                let dim_max = crate::matrix::DIM_MAX;
+                write!(
+                    f,
+                    "{argument}: expected 1 to {dim_max} columns, got {found}"
+                )
+            }
+            Self::NotFinite {
+                argument,
+                row,
+                column,
+            } => write!(
+                f,
+                "{argument}: expected finite numbers, got NaN or infinity at row {row}, column \
+                 {column}"
+            ),
+            Self::NotUnit {
+                argument,
+                row,
+                length,
+            } => write!(
+                f,
+                "{argument}: expected rows of length 1 or 0, got length {length} at row {row}; \
+                 normalize them first"
+            ),
+            Self::Zero { argument } => write!(f, "{argument}: expected at least 1, got 0"),
+            Self::NegativeLength { row, found } => {
+                write!(
+                    f,
+                    "lengths: expected 0 or more, got {found} at position {row}"
+                )
+            }
+            Self::DuplicateId { id } => write!(f, "ids: {id} is given twice in one call"),
+            Self::KnownId { id } => {
+                write!(
+                    f,
+                    "ids: {id} is already in the index; use replace to overwrite it"
+                )
+            }
+            Self::TooManyRows { rows } => {
+                write!(f, "rows: expected at most {} in all, got {rows}", u32::MAX)
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

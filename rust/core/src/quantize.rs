@@ -1,0 +1,237 @@
+//! int8 codes of unit rows, and the bound that makes a scan over them exact.
+//!
+//! A row `x` is stored as `x = s * c + e` with codes `c` in -127..=127, step `s` and residual `e`;
+//! a query as `q = t * d + r` with up to fifteen bits per number. Then
+//!
+//! `q . x = s * t * (d . c) + s * (r . c) + q . e`, and `d . c` is exact in int32, so
+//!
+//! `|q . x - s * t * (d . c)| <= |r| * (|x| + |e|) + |q| * |e|` by Cauchy-Schwarz.
+//!
+//! `|e|` is kept per row. With the rounding of the float32 dot product and of the estimate itself
+//! added ([`QueryCodes::bound`]), a row whose upper bound is below the k-th best lower bound cannot
+//! be among the k best by float32 score; all others are rescored.
+
+use crate::matrix::UNIT_TOLERANCE;
+use crate::simd::{Bound, Kernels, LANES, Line, Planes};
+
+/// Largest code of a row.
+const CODE_MAX: i16 = 127;
+/// Largest number of a query's codes: its high plane must stay within int8.
+const QUERY_CODE_MAX: i32 = 127 * 128;
+/// Unit roundoff of float32.
+const ROUNDOFF: f64 = 1.0 / 16_777_216.0;
+
+/// The int8 codes of many rows: a line-aligned byte per number, a step and a residual per row.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    width: usize,
+    lines: Vec<Line>,
+    steps: Vec<f32>,
+    residuals: Vec<f32>,
+}
+
+impl Codes {
+    /// No rows of `dim` columns.
+    #[must_use]
+    pub fn new(dim: usize) -> Self {
+        let width = dim.div_ceil(LANES);
+        Self {
+            width,
+            lines: Vec::new(),
+            steps: Vec::new(),
+            residuals: Vec::new(),
+        }
+    }
+
+    /// The codes of `rows`, each `dim` numbers of length 1 or 0.
+    #[must_use]
+    pub fn of(rows: &[f32], dim: usize, kernels: Kernels) -> Self {
+        let mut codes = Self::new(dim);
+        let count = rows.len() / dim;
+        codes.reserve(count);
+        let mut rounded = vec![0; codes.width * LANES];
+        for row in rows.chunks_exact(dim) {
+            let step = step_of(kernels.max_abs(row), f64::from(CODE_MAX));
+            let squares = kernels.round_into(row, step, CODE_MAX, &mut rounded[..dim]);
+            codes
+                .lines
+                .extend(rounded.as_chunks::<LANES>().0.iter().map(biased));
+            codes.steps.push(step);
+            codes
+                .residuals
+                .push(rounded_up(squares.sqrt() * (1.0 + 1e-9)));
+        }
+        codes
+    }
+
+    /// Lines per row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The lines of rows `start..end`.
+    pub(crate) fn lines(&self, start: usize, end: usize) -> &[Line] {
+        &self.lines[start * self.width..end * self.width]
+    }
+
+    /// The steps of rows `start..end`.
+    pub(crate) fn steps(&self, start: usize, end: usize) -> &[f32] {
+        &self.steps[start..end]
+    }
+
+    /// The residuals' lengths of rows `start..end`.
+    pub(crate) fn residuals(&self, start: usize, end: usize) -> &[f32] {
+        &self.residuals[start..end]
+    }
+
+    /// Make room for `count` further rows.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.lines.reserve_exact(count * self.width);
+        self.steps.reserve_exact(count);
+        self.residuals.reserve_exact(count);
+    }
+
+    /// Append row `row` of `other`.
+    pub(crate) fn push_from(&mut self, other: &Self, row: usize) {
+        self.lines.extend_from_slice(other.lines(row, row + 1));
+        self.steps.push(other.steps[row]);
+        self.residuals.push(other.residuals[row]);
+    }
+
+    /// Overwrite row `target` by row `row` of `other`.
+    pub(crate) fn copy_from(&mut self, target: usize, other: &Self, row: usize) {
+        let start = target * self.width;
+        self.lines[start..start + self.width].copy_from_slice(other.lines(row, row + 1));
+        self.steps[target] = other.steps[row];
+        self.residuals[target] = other.residuals[row];
+    }
+
+    /// Remove a row; the last one takes its place.
+    pub(crate) fn swap_remove(&mut self, row: usize) {
+        let last = self.steps.len() - 1;
+        self.lines
+            .copy_within(last * self.width.., row * self.width);
+        self.lines.truncate(last * self.width);
+        self.steps.swap_remove(row);
+        self.residuals.swap_remove(row);
+    }
+
+    /// Give back memory beyond `count` rows.
+    pub(crate) fn shrink_to(&mut self, count: usize) {
+        self.lines.shrink_to(count * self.width);
+        self.steps.shrink_to(count);
+        self.residuals.shrink_to(count);
+    }
+}
+
+/// A query in codes, with what its bound needs.
+#[derive(Clone, Debug)]
+pub struct QueryCodes {
+    high: Vec<Line>,
+    low: Vec<Line>,
+    sum: i32,
+    bound: Bound,
+}
+
+impl QueryCodes {
+    /// Quantise a finite query.
+    #[must_use]
+    pub fn new(query: &[f32], kernels: Kernels) -> Self {
+        let limit = query_code_max(query.len());
+        let mut rounded = vec![0; query.len().next_multiple_of(LANES)];
+        let step = step_of(kernels.max_abs(query), f64::from(limit));
+        let squares = kernels.round_into(query, step, limit, &mut rounded[..query.len()]);
+        let (blocks, _) = rounded.as_chunks::<LANES>();
+        let high_part = |code: i16| (code + 64) >> 7;
+        Self {
+            high: blocks.iter().map(|block| plane(block, high_part)).collect(),
+            low: blocks
+                .iter()
+                .map(|block| plane(block, |c| c - 128 * high_part(c)))
+                .collect(),
+            sum: rounded.iter().map(|code| i32::from(*code)).sum(),
+            bound: bound(
+                query.len(),
+                step,
+                kernels.sum_squares(query).sqrt(),
+                squares.sqrt(),
+            ),
+        }
+    }
+
+    /// The planes for the kernel.
+    #[must_use]
+    pub fn planes(&self) -> Planes<'_> {
+        Planes {
+            high: &self.high,
+            low: &self.low,
+            sum: self.sum,
+        }
+    }
+
+    /// The proved bound of this query's scores; see the module's text.
+    #[must_use]
+    pub fn bound(&self) -> Bound {
+        self.bound
+    }
+}
+
+/// Largest query code at which `127 * code * dim` stays below 2^31.
+fn query_code_max(dim: usize) -> i16 {
+    let products = i32::from(CODE_MAX).saturating_mul(i32::try_from(dim).unwrap_or(i32::MAX));
+    i16::try_from((i32::MAX / products.max(1)).clamp(1, QUERY_CODE_MAX)).unwrap_or(i16::MAX)
+}
+
+/// Margins for a query of length `query_norm` whose quantisation residual has length `residual`.
+fn bound(dim: usize, step: f32, query_norm: f64, residual: f64) -> Bound {
+    let row_norm = 1.0 + UNIT_TOLERANCE;
+    #[expect(clippy::cast_precision_loss, reason = "at most DIM_MAX / 64")]
+    let terms = (dim.div_ceil(LANES) + 8) as f64;
+    let score_rounding = terms * 1.01 * ROUNDOFF * query_norm * row_norm;
+    // Five float32 roundings make the estimate and its bounds; no estimate exceeds twice the norms,
+    // because a row's residual is at most sqrt(DIM_MAX) / 254 = 0.51 of its length.
+    let estimate_rounding = 16.0 * ROUNDOFF * (query_norm + residual);
+    let slack = residual * row_norm + score_rounding + estimate_rounding;
+    Bound {
+        step,
+        // The factor makes up for the roundings of the margin itself; 1e-30 for those of denormals.
+        residual_factor: rounded_up((query_norm + residual) * (1.0 + 1e-6)),
+        slack: rounded_up(slack * (1.0 + 1e-6) + 1e-30),
+    }
+}
+
+/// Distance of two neighbouring codes, rounded to float32 before anything is divided by it.
+fn step_of(max_abs: f32, codes: f64) -> f32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the residual is measured from the result"
+    )]
+    {
+        (f64::from(max_abs) / codes) as f32
+    }
+}
+
+/// The next float32 that is not smaller.
+fn rounded_up(x: f64) -> f32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the step up makes up for it"
+    )]
+    (x as f32).next_up()
+}
+
+/// Codes in -127..=127 as bytes 1..=255, which VNNI multiplies with signed bytes.
+fn biased(block: &[i16; LANES]) -> Line {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "1 to 255"
+    )]
+    Line(block.map(|code| (code + 128) as u8))
+}
+
+fn plane(block: &[i16; LANES], part: impl Fn(i16) -> i16) -> Line {
+    #[expect(clippy::cast_possible_truncation, reason = "each part fits in int8")]
+    Line(block.map(|code| (part(code) as i8).cast_unsigned()))
+}

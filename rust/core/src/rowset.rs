@@ -1,0 +1,238 @@
+//! Rows under ids that can be added, replaced and removed: what an index is made of.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::mask::RowMask;
+use crate::matrix::Matrix;
+use crate::quantize::Codes;
+use crate::search::{Corpus, Found, search_corpus};
+use crate::simd::Kernels;
+
+/// Below this many rows the float32 scan is faster: the codes' set-up and rescoring cost as much.
+const CODES_FROM_ROWS: usize = 128;
+
+/// Rows that have passed every check and are quantised, ready to go into a [`RowSet`] at once.
+#[derive(Debug)]
+pub struct Staged {
+    dim: usize,
+    ids: Vec<i64>,
+    rows: Vec<f32>,
+    codes: Codes,
+}
+
+impl Staged {
+    /// Take rows of `dim` numbers for `ids`; does all work that needs no set, so that a caller can
+    /// do it before taking a lock.
+    ///
+    /// # Errors
+    /// [`Error::Dim`], [`Error::Length`], [`Error::NotFinite`], [`Error::NotUnit`],
+    /// [`Error::DuplicateId`].
+    pub fn new(ids: Vec<i64>, rows: Vec<f32>, dim: usize, kernels: Kernels) -> Result<Self> {
+        Matrix::new("vectors", &rows, ids.len(), dim)?.check_unit("vectors", kernels)?;
+        let mut sorted = ids.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.array_windows().find(|[a, b]| a == b) {
+            return Err(Error::DuplicateId { id: pair[0] });
+        }
+        let codes = Codes::of(&rows, dim, kernels);
+        Ok(Self {
+            dim,
+            ids,
+            rows,
+            codes,
+        })
+    }
+}
+
+/// Unit rows under unique ids; every change is made wholly or not at all.
+///
+/// Memory per row: 4 bytes per column for float32, one for its code, some 40 for the id. A removed
+/// row's place is taken by the last row, so nothing leaks; memory far above the need is given back.
+#[derive(Debug)]
+pub struct RowSet {
+    dim: usize,
+    rows: Vec<f32>,
+    codes: Codes,
+    ids: Vec<i64>,
+    places: HashMap<i64, u32>,
+    kernels: Kernels,
+}
+
+impl RowSet {
+    /// An empty set of rows with `dim` columns.
+    ///
+    /// # Errors
+    /// [`Error::Dim`].
+    pub fn new(dim: usize, kernels: Kernels) -> Result<Self> {
+        Matrix::new("dim", &[], 0, dim)?;
+        Ok(Self {
+            dim,
+            rows: Vec::new(),
+            codes: Codes::new(dim),
+            ids: Vec::new(),
+            places: HashMap::new(),
+            kernels,
+        })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Whether `id` has a row.
+    #[must_use]
+    pub fn contains(&self, id: i64) -> bool {
+        self.places.contains_key(&id)
+    }
+
+    /// All ids, in no particular order.
+    #[must_use]
+    pub fn ids(&self) -> &[i64] {
+        &self.ids
+    }
+
+    /// The row of `id`.
+    #[must_use]
+    pub fn row(&self, id: i64) -> Option<&[f32]> {
+        let start = *self.places.get(&id)? as usize * self.dim;
+        Some(&self.rows[start..start + self.dim])
+    }
+
+    /// Add rows under new ids.
+    ///
+    /// # Errors
+    /// [`Error::KnownId`] if an id is already there, [`Error::Width`], [`Error::TooManyRows`].
+    pub fn add(&mut self, staged: Staged) -> Result<()> {
+        if let Some(&id) = staged.ids.iter().find(|id| self.contains(**id)) {
+            return Err(Error::KnownId { id });
+        }
+        self.replace(staged)
+    }
+
+    /// Insert rows, overwriting those whose id is already there.
+    ///
+    /// # Errors
+    /// [`Error::Width`], [`Error::TooManyRows`].
+    pub fn replace(&mut self, staged: Staged) -> Result<()> {
+        if staged.dim != self.dim {
+            let (expected, found) = (self.dim, staged.dim);
+            return Err(Error::Width {
+                argument: "vectors",
+                expected,
+                found,
+            });
+        }
+        let new = staged.ids.iter().filter(|id| !self.contains(**id)).count();
+        let rows = self.len() + new;
+        if u32::try_from(rows).is_err() {
+            return Err(Error::TooManyRows { rows });
+        }
+        if self.is_empty() {
+            self.places = staged.ids.iter().copied().zip(0..).collect();
+            Staged {
+                ids: self.ids,
+                rows: self.rows,
+                codes: self.codes,
+                ..
+            } = staged;
+            return Ok(());
+        }
+        self.reserve(new);
+        for (position, &id) in staged.ids.iter().enumerate() {
+            let row = &staged.rows[position * self.dim..(position + 1) * self.dim];
+            if let Some(&place) = self.places.get(&id) {
+                let place = place as usize;
+                self.rows[place * self.dim..(place + 1) * self.dim].copy_from_slice(row);
+                self.codes.copy_from(place, &staged.codes, position);
+            } else {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "checked for all rows above"
+                )]
+                self.places.insert(id, self.ids.len() as u32);
+                self.ids.push(id);
+                self.rows.extend_from_slice(row);
+                self.codes.push_from(&staged.codes, position);
+            }
+        }
+        Ok(())
+    }
+
+    /// Remove the rows of `ids`; ids that have none are passed over. Returns how many went.
+    pub fn remove(&mut self, ids: &[i64]) -> usize {
+        let before = self.len();
+        for id in ids {
+            if let Some(place) = self.places.remove(id) {
+                self.remove_place(place);
+            }
+        }
+        let capacity = self.ids.capacity();
+        if capacity > 1024 && self.len() < capacity / 4 {
+            self.shrink_to(self.len() * 2);
+        }
+        before - self.len()
+    }
+
+    fn remove_place(&mut self, place: u32) {
+        let row = place as usize;
+        let last = self.len() - 1;
+        self.rows.copy_within(last * self.dim.., row * self.dim);
+        self.rows.truncate(last * self.dim);
+        self.codes.swap_remove(row);
+        self.ids.swap_remove(row);
+        if let Some(moved) = self.ids.get(row) {
+            self.places.insert(*moved, place);
+        }
+    }
+
+    /// Grow by half at least, so that appending one by one stays linear, or to what is needed.
+    fn reserve(&mut self, new: usize) {
+        if self.len() + new > self.ids.capacity() {
+            let count = new.max(self.len() / 2);
+            self.rows.reserve_exact(count * self.dim);
+            self.codes.reserve(count);
+            self.ids.reserve_exact(count);
+        }
+    }
+
+    fn shrink_to(&mut self, count: usize) {
+        self.rows.shrink_to(count * self.dim);
+        self.codes.shrink_to(count);
+        self.ids.shrink_to(count);
+        self.places.shrink_to(count);
+    }
+
+    /// Find the `k` rows most similar to each query, among the ids of `allow` if given.
+    ///
+    /// Exact in float32; equal scores are ordered by lower id, so the history of the set does not
+    /// show. Ids of `allow` that have no row are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Width`], [`Error::Zero`], [`Error::NotFinite`], [`Error::NotUnit`].
+    pub fn search(&self, queries: Matrix<'_>, k: usize, allow: Option<&[i64]>) -> Result<Found> {
+        let mask = allow.map(|ids| self.mask(ids));
+        let corpus = Corpus {
+            rows: Matrix::new("rows", &self.rows, self.len(), self.dim)?,
+            keys: Some(&self.ids),
+            codes: (self.len() >= CODES_FROM_ROWS).then_some(&self.codes),
+        };
+        search_corpus(queries, corpus, k, mask.as_ref(), self.kernels)
+    }
+
+    fn mask(&self, ids: &[i64]) -> RowMask {
+        let mut mask = RowMask::none(self.len());
+        for place in ids.iter().filter_map(|id| self.places.get(id)) {
+            mask.insert(*place as usize);
+        }
+        mask
+    }
+}

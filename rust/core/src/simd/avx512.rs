@@ -1,0 +1,207 @@
+//! AVX-512 with VNNI: 16 float32 lanes, 64 int8 products per instruction.
+
+use std::arch::x86_64::{
+    __m128i, __m512, __m512i, _mm_add_epi32, _mm_add_ps, _mm_cvtss_f32, _mm_movehl_ps,
+    _mm_shuffle_ps, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps,
+    _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_extractf128_ps,
+    _mm256_extracti128_si256, _mm256_hadd_epi32, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_dpbusd_epi32, _mm512_extractf64x4_pd,
+    _mm512_extracti64x4_epi64, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32,
+};
+
+use super::{Bound, LANES, Line, Planes, scalar};
+
+/// Four accumulators cover 64 lanes and the latency of one multiply-add.
+type Sums = [__m512; 4];
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn load(lanes: &[f32; 16]) -> __m512 {
+    // SAFETY: the reference covers the 64 bytes that are read; no alignment is asked for.
+    unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn load_line(line: &Line) -> __m512i {
+    // SAFETY: a `Line` is 64 bytes, aligned to 64.
+    unsafe { _mm512_load_si512(std::ptr::from_ref(line).cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn store(numbers: __m128i, out: &mut [i32; 4]) {
+    // SAFETY: the reference covers the 16 bytes that are written; no alignment is asked for.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), numbers) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn multiply_add(sums: &mut Sums, x: &[f32; LANES], y: &[f32; LANES]) {
+    let (x, _) = x.as_chunks::<16>();
+    let (y, _) = y.as_chunks::<16>();
+    for part in 0..4 {
+        sums[part] = _mm512_fmadd_ps(load(&x[part]), load(&y[part]), sums[part]);
+    }
+}
+
+/// The folding tree of `scalar::fold`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn fold(sums: Sums) -> f32 {
+    let sum = _mm512_add_ps(
+        _mm512_add_ps(sums[0], sums[1]),
+        _mm512_add_ps(sums[2], sums[3]),
+    );
+    let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(sum)));
+    let eight = _mm256_add_ps(_mm512_castps512_ps256(sum), upper);
+    let four = _mm_add_ps(
+        _mm256_castps256_ps128(eight),
+        _mm256_extractf128_ps::<1>(eight),
+    );
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ps(two, _mm_shuffle_ps::<1>(two, two)))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [_mm512_setzero_ps(); 4];
+    let (a_blocks, a_tail) = a.as_chunks::<LANES>();
+    let (b_blocks, b_tail) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        multiply_add(&mut sums, x, y);
+    }
+    if !a_tail.is_empty() {
+        multiply_add(&mut sums, &scalar::padded(a_tail), &scalar::padded(b_tail));
+    }
+    fold(sums)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn dots_into(query: &[f32], rows: &[f32], out: &mut [f32]) {
+    for (row, score) in out.iter_mut().enumerate() {
+        *score = dot(query, &rows[row * query.len()..(row + 1) * query.len()]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
+    let dim = queries[0].len();
+    let [out0, out1, out2, out3] = out;
+    let blocks = queries.map(|query| query.as_chunks::<LANES>().0);
+    let tails = queries.map(|query| scalar::padded(query.as_chunks::<LANES>().1));
+    for row in 0..out0.len() {
+        let (row_blocks, row_tail) = rows[row * dim..(row + 1) * dim].as_chunks::<LANES>();
+        let mut sums = [[_mm512_setzero_ps(); 4]; 4];
+        for (position, y) in row_blocks.iter().enumerate() {
+            for query in 0..4 {
+                multiply_add(&mut sums[query], &blocks[query][position], y);
+            }
+        }
+        if !row_tail.is_empty() {
+            let y = scalar::padded(row_tail);
+            for query in 0..4 {
+                multiply_add(&mut sums[query], &tails[query], &y);
+            }
+        }
+        out0[row] = fold(sums[0]);
+        out1[row] = fold(sums[1]);
+        out2[row] = fold(sums[2]);
+        out3[row] = fold(sums[3]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn sum_squares(a: &[f32]) -> f64 {
+    scalar::sum_squares(a)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn scale_into(a: &[f32], factor: f64, out: &mut [f32]) {
+    scalar::scale_into(a, factor, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn max_abs(a: &[f32]) -> f32 {
+    scalar::max_abs(a)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
+    scalar::round_into(a, step, limit, out)
+}
+
+/// One plane's products are added as u8 x s8, so each sum carries `128 * sum(query)` too much.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn code_dots_into(query: Planes<'_>, codes: &[Line], out: &mut [i32]) {
+    let width = query.high.len();
+    let bias = query.sum.wrapping_mul(128);
+    let (fours, rest) = out.as_chunks_mut::<4>();
+    for (group, dots) in fours.iter_mut().enumerate() {
+        let first = group * 4 * width;
+        let rows = [0, 1, 2, 3].map(|row| &codes[first + row * width..first + (row + 1) * width]);
+        store(fold_codes(code_dots4(query, rows)), dots);
+        for dot in dots {
+            *dot = dot.wrapping_sub(bias);
+        }
+    }
+    let done = fours.len() * 4;
+    for (row, dot) in rest.iter_mut().enumerate() {
+        let start = (done + row) * width;
+        let row = &codes[start..start + width];
+        let mut dots = [0; 4];
+        store(fold_codes(code_dots4(query, [row; 4])), &mut dots);
+        *dot = dots[0].wrapping_sub(bias);
+    }
+}
+
+/// Four rows at a time, because a query line then serves four products per load.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn code_dots4(query: Planes<'_>, rows: [&[Line]; 4]) -> [__m512i; 4] {
+    let mut high = [_mm512_setzero_si512(); 4];
+    let mut low = [_mm512_setzero_si512(); 4];
+    for (line, (h, l)) in query.high.iter().zip(query.low).enumerate() {
+        let (h, l) = (load_line(h), load_line(l));
+        for row in 0..4 {
+            let codes = load_line(&rows[row][line]);
+            high[row] = _mm512_dpbusd_epi32(high[row], codes, h);
+            low[row] = _mm512_dpbusd_epi32(low[row], codes, l);
+        }
+    }
+    let mut sums = high;
+    for row in 0..4 {
+        sums[row] = _mm512_add_epi32(_mm512_slli_epi32::<7>(high[row]), low[row]);
+    }
+    sums
+}
+
+/// The sums of the lanes of four registers; integer addition wraps, so the order is free.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn fold_codes(sums: [__m512i; 4]) -> __m128i {
+    let [a, b, c, d] = sums.map(|sum| {
+        _mm256_add_epi32(
+            _mm512_castsi512_si256(sum),
+            _mm512_extracti64x4_epi64::<1>(sum),
+        )
+    });
+    let four = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    _mm_add_epi32(
+        _mm256_castsi256_si128(four),
+        _mm256_extracti128_si256::<1>(four),
+    )
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn any_reaches(
+    floor: f32,
+    bound: Bound,
+    dots: &[i32],
+    steps: &[f32],
+    residuals: &[f32],
+) -> bool {
+    scalar::any_reaches(floor, bound, dots, steps, residuals)
+}

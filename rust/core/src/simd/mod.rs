@@ -1,0 +1,261 @@
+//! The numeric kernels, one file per instruction set, chosen once at run time.
+//!
+//! Every kernel set computes the same function bit for bit: `scalar.rs` defines the order of the
+//! operations (64 virtual float32 lanes, 32 float64 lanes, a fixed folding tree, fused
+//! multiply-adds), and the others keep to it. So a vector stored by one machine scores the same on
+//! another, and one test - equality with `scalar` - covers all of them.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// float32 numbers per step of a dot product, on every instruction set.
+pub const LANES: usize = 64;
+
+/// One cache line of int8 codes; rows of codes are padded to whole lines.
+///
+/// The alignment keeps each 64-byte load inside one line, which is what the scan's speed rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Line(pub [u8; LANES]);
+
+/// A query as two planes of signed bytes: number `j` is `128 * high[j] + low[j]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Planes<'a> {
+    /// High parts, in -127..=127.
+    pub high: &'a [Line],
+    /// Low parts, in -64..=63.
+    pub low: &'a [Line],
+    /// Sum of all numbers, wrapping.
+    pub sum: i32,
+}
+
+/// What turns an integer dot product into an upper bound of the float32 score.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Step of the query's codes.
+    pub step: f32,
+    /// Factor on the length of a row's quantisation residual.
+    pub residual_factor: f32,
+    /// What is added for every row.
+    pub slack: f32,
+}
+
+impl Bound {
+    /// Estimate and margin of one row: the float32 score lies within `estimate ± margin`.
+    #[inline]
+    #[must_use]
+    pub fn of(self, dot: i32, step: f32, residual: f32) -> (f32, f32) {
+        #[expect(clippy::cast_precision_loss, reason = "the slack covers this rounding")]
+        let estimate = dot as f32 * (step * self.step);
+        (estimate, residual * self.residual_factor + self.slack)
+    }
+}
+
+/// An instruction set that this crate has kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Level {
+    /// Plain Rust; what every machine has.
+    Scalar,
+    /// `aarch64` Advanced SIMD.
+    Neon,
+    /// `x86_64` AVX2 with FMA.
+    Avx2,
+    /// `x86_64` AVX-512 F, BW and VNNI.
+    Avx512,
+}
+
+impl Level {
+    /// Every level, slowest first.
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+
+    /// Whether this machine can run the kernels of this level.
+    #[must_use]
+    pub fn is_supported(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_supported()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            #[allow(unreachable_patterns, reason = "levels of other architectures")]
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::Neon => "neon",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        })
+    }
+}
+
+/// A kernel set that this machine can run; having one is the proof that it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernels {
+    level: Level,
+}
+
+/// Call the same function of the chosen instruction set.
+macro_rules! dispatch {
+    ($self:ident, $function:ident($($argument:expr),*)) => {
+        match $self.level {
+            // SAFETY: a `Kernels` of this level is made only after `Level::is_supported`.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { avx512::$function($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::$function($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::$function($($argument),*) },
+            _ => scalar::$function($($argument),*),
+        }
+    };
+}
+
+impl Kernels {
+    /// The kernels of `level`, or `None` if this machine cannot run them.
+    #[must_use]
+    pub fn of(level: Level) -> Option<Self> {
+        level.is_supported().then_some(Self { level })
+    }
+
+    /// The fastest kernels of this machine; detected once.
+    #[must_use]
+    pub fn best() -> Self {
+        static BEST: OnceLock<Kernels> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            Self::available().last().copied().unwrap_or(Self {
+                level: Level::Scalar,
+            })
+        })
+    }
+
+    /// Every kernel set that this machine can run, slowest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        Level::ALL.into_iter().filter_map(Self::of).collect()
+    }
+
+    /// Which instruction set these kernels use.
+    #[must_use]
+    pub fn level(self) -> Level {
+        self.level
+    }
+
+    /// `sum(a * b)` in float32; the error is at most `(dim / 64 + 8) * 2^-24 * sum(|a * b|)`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[must_use]
+    pub fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "a dot product needs equal lengths");
+        dispatch!(self, dot(a, b))
+    }
+
+    /// The dot products of `query` with each row of `rows`.
+    ///
+    /// # Panics
+    /// If `rows` does not hold `out.len()` rows as long as `query`.
+    pub fn dots_into(self, query: &[f32], rows: &[f32], out: &mut [f32]) {
+        assert_eq!(rows.len(), query.len() * out.len(), "rows x dim numbers");
+        dispatch!(self, dots_into(query, rows, out));
+    }
+
+    /// The dot products of four queries with each row, each the same as [`Kernels::dots_into`]'s.
+    ///
+    /// # Panics
+    /// If the lengths do not agree.
+    pub fn dots4_into(self, queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
+        for (query, scores) in queries.iter().zip(&out) {
+            assert_eq!(query.len(), queries[0].len(), "queries of one width");
+            assert_eq!(rows.len(), query.len() * scores.len(), "rows x dim numbers");
+        }
+        dispatch!(self, dots4_into(queries, rows, out));
+    }
+
+    /// `sum(a * a)` in float64, where no product is rounded.
+    #[must_use]
+    pub fn sum_squares(self, a: &[f32]) -> f64 {
+        dispatch!(self, sum_squares(a))
+    }
+
+    /// `out = a * factor`, computed in float64 and rounded once.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn scale_into(self, a: &[f32], factor: f64, out: &mut [f32]) {
+        assert_eq!(a.len(), out.len(), "scaling needs equal lengths");
+        dispatch!(self, scale_into(a, factor, out));
+    }
+
+    /// The largest absolute value, 0 for no numbers.
+    #[must_use]
+    pub fn max_abs(self, a: &[f32]) -> f32 {
+        dispatch!(self, max_abs(a))
+    }
+
+    /// `out = round(a / step)` within `±limit`; returns `sum((a - step * out)^2)` in float64.
+    ///
+    /// A `step` of 0 gives zeros.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn round_into(self, a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
+        assert_eq!(a.len(), out.len(), "rounding needs equal lengths");
+        dispatch!(self, round_into(a, step, limit, out))
+    }
+
+    /// The dot products of a query's planes with rows of codes, whose bytes are `code + 128`.
+    ///
+    /// Exact as long as `127 * max(|query|) * dim < 2^31`; modulo 2^32 otherwise.
+    ///
+    /// # Panics
+    /// If the planes differ in length, or `codes` does not hold `out.len()` rows of their length.
+    pub fn code_dots_into(self, query: Planes<'_>, codes: &[Line], out: &mut [i32]) {
+        assert_eq!(query.high.len(), query.low.len(), "planes of one width");
+        assert_eq!(codes.len(), query.high.len() * out.len(), "rows x lines");
+        dispatch!(self, code_dots_into(query, codes, out));
+    }
+
+    /// Whether any row's upper bound reaches `floor`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[must_use]
+    pub fn any_reaches(
+        self,
+        floor: f32,
+        bound: Bound,
+        dots: &[i32],
+        steps: &[f32],
+        residuals: &[f32],
+    ) -> bool {
+        assert!(
+            dots.len() == steps.len() && dots.len() == residuals.len(),
+            "one step and one residual per row"
+        );
+        dispatch!(self, any_reaches(floor, bound, dots, steps, residuals))
+    }
+}

@@ -1,0 +1,186 @@
+//! The definition of every kernel in plain Rust, and the fallback where nothing better is there.
+//!
+//! Functions that the instruction-set files recompile with their own features are marked
+//! `inline(always)`: the compiler vectorises them there without any change of their results,
+//! because Rust never reorders or contracts float operations.
+#![allow(
+    clippy::inline_always,
+    reason = "needed to be compiled with the caller's features"
+)]
+
+use super::{Bound, LANES, Line, Planes};
+
+/// Lanes of the float64 sums.
+const WIDE: usize = 32;
+
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    let (a_blocks, a_tail) = a.as_chunks::<LANES>();
+    let (b_blocks, b_tail) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        multiply_add(&mut sums, x, y);
+    }
+    if !a_tail.is_empty() {
+        multiply_add(&mut sums, &padded(a_tail), &padded(b_tail));
+    }
+    fold(&sums)
+}
+
+fn multiply_add(sums: &mut [f32; LANES], x: &[f32; LANES], y: &[f32; LANES]) {
+    for lane in 0..LANES {
+        sums[lane] = x[lane].mul_add(y[lane], sums[lane]);
+    }
+}
+
+/// The folding tree: 64 lanes to 16, then halves onto each other.
+fn fold(sums: &[f32; LANES]) -> f32 {
+    let mut lanes = [0.0; 16];
+    for lane in 0..16 {
+        lanes[lane] = (sums[lane] + sums[lane + 16]) + (sums[lane + 32] + sums[lane + 48]);
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    lanes[0]
+}
+
+/// The last, shorter block with zeros behind it; a zero product leaves a lane as it is.
+#[inline(always)]
+pub fn padded(tail: &[f32]) -> [f32; LANES] {
+    let mut block = [0.0; LANES];
+    block[..tail.len()].copy_from_slice(tail);
+    block
+}
+
+pub fn dots_into(query: &[f32], rows: &[f32], out: &mut [f32]) {
+    for (row, score) in out.iter_mut().enumerate() {
+        *score = dot(query, &rows[row * query.len()..(row + 1) * query.len()]);
+    }
+}
+
+pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
+    for (query, scores) in queries.into_iter().zip(out) {
+        dots_into(query, rows, scores);
+    }
+}
+
+#[inline(always)]
+pub fn sum_squares(a: &[f32]) -> f64 {
+    let mut sums = [0.0; WIDE];
+    let (blocks, tail) = a.as_chunks::<WIDE>();
+    for block in blocks {
+        add_squares(&mut sums, block);
+    }
+    let mut last = [0.0; WIDE];
+    last[..tail.len()].copy_from_slice(tail);
+    add_squares(&mut sums, &last);
+    fold_wide(sums)
+}
+
+#[inline(always)]
+fn add_squares(sums: &mut [f64; WIDE], block: &[f32; WIDE]) {
+    for lane in 0..WIDE {
+        let x = f64::from(block[lane]);
+        sums[lane] += x * x;
+    }
+}
+
+#[inline(always)]
+fn fold_wide(mut sums: [f64; WIDE]) -> f64 {
+    for half in [16, 8, 4, 2, 1] {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    sums[0]
+}
+
+#[inline(always)]
+pub fn scale_into(a: &[f32], factor: f64, out: &mut [f32]) {
+    for (x, y) in a.iter().zip(out) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the one rounding to float32"
+        )]
+        {
+            *y = (f64::from(*x) * factor) as f32;
+        }
+    }
+}
+
+#[inline(always)]
+pub fn max_abs(a: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; WIDE];
+    let (blocks, tail) = a.as_chunks::<WIDE>();
+    for block in blocks {
+        for lane in 0..WIDE {
+            // Not `f32::max`: its rule for NaN keeps the loop from being vectorised.
+            let x = block[lane].abs();
+            lanes[lane] = if x > lanes[lane] { x } else { lanes[lane] };
+        }
+    }
+    lanes
+        .iter()
+        .copied()
+        .chain(tail.iter().map(|x| x.abs()))
+        .fold(0.0, f32::max)
+}
+
+#[inline(always)]
+pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
+    let step = f64::from(step);
+    let inverse = if step == 0.0 { 0.0 } else { 1.0 / step };
+    let limit = f64::from(limit);
+    let mut sums = [0.0; WIDE];
+    for (numbers, codes) in a.chunks(WIDE).zip(out.chunks_mut(WIDE)) {
+        for ((x, code), sum) in numbers.iter().zip(codes).zip(&mut sums) {
+            let x = f64::from(*x);
+            let rounded = (x * inverse).round_ties_even().clamp(-limit, limit);
+            let residual = x - step * rounded;
+            *sum += residual * residual;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "clamped to the int16 limit"
+            )]
+            {
+                *code = rounded as i16;
+            }
+        }
+    }
+    fold_wide(sums)
+}
+
+pub fn code_dots_into(query: Planes<'_>, codes: &[Line], out: &mut [i32]) {
+    let width = query.high.len();
+    for (row, dot) in out.iter_mut().enumerate() {
+        let mut high = 0_i32;
+        let mut low = 0_i32;
+        for (line, codes) in codes[row * width..(row + 1) * width].iter().enumerate() {
+            for (lane, code) in codes.0.iter().enumerate() {
+                let code = i32::from(*code) - 128;
+                let [h, l] = [query.high, query.low].map(|plane| plane[line].0[lane]);
+                high = high.wrapping_add(code * i32::from(h.cast_signed()));
+                low = low.wrapping_add(code * i32::from(l.cast_signed()));
+            }
+        }
+        *dot = high.wrapping_mul(128).wrapping_add(low);
+    }
+}
+
+#[inline(always)]
+pub fn any_reaches(
+    floor: f32,
+    bound: Bound,
+    dots: &[i32],
+    steps: &[f32],
+    residuals: &[f32],
+) -> bool {
+    let mut any = false;
+    for ((dot, step), residual) in dots.iter().zip(steps).zip(residuals) {
+        let (estimate, margin) = bound.of(*dot, *step, *residual);
+        any |= estimate + margin >= floor;
+    }
+    any
+}

@@ -1,0 +1,111 @@
+//! NumPy arrays in and out without copies; whatever does not fit is refused, never converted.
+
+use numpy::ndarray::{Array2, Dimension, Ix1, Ix2};
+use numpy::{
+    Element, IntoPyArray, PyArray, PyArray2, PyArrayMethods, PyReadonlyArray, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
+use openviking_core::{Found, Matrix};
+use pyo3::prelude::*;
+
+use crate::errors::{input_error, raised, shape_error};
+
+/// A borrowed (n, d) float32 array.
+pub type Rows<'py> = PyReadonlyArray<'py, f32, Ix2>;
+
+/// Scores and row numbers or ids, both (q, k).
+pub type Hits<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>);
+
+/// Borrow `value` as a C-ordered (n, d) float32 array.
+pub fn rows<'py>(argument: &str, value: &Bound<'py, PyAny>) -> PyResult<Rows<'py>> {
+    borrow::<f32, Ix2>(argument, "a C-ordered (n, d) float32 array", value)
+}
+
+/// Borrow `value` as an (n,) int64 array.
+pub fn integers<'py>(
+    argument: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, i64, Ix1>> {
+    borrow::<i64, Ix1>(argument, "a contiguous (n,) int64 array", value)
+}
+
+/// Borrow `value` as an (n,) bool array.
+pub fn bools<'py>(
+    argument: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, bool, Ix1>> {
+    borrow::<bool, Ix1>(argument, "a contiguous (n,) bool array", value)
+}
+
+fn borrow<'py, T: Element, D: Dimension>(
+    argument: &str,
+    expected: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, T, D>> {
+    let refuse = |found: &str| {
+        let text = format!("{argument}: expected {expected}, got {found}");
+        shape_error(value.py(), argument, &text)
+    };
+    let Ok(array) = value.cast::<PyUntypedArray>() else {
+        return Err(refuse(&value.get_type().name()?.to_string()));
+    };
+    let Ok(typed) = value.cast::<PyArray<T, D>>() else {
+        return Err(refuse(&format!(
+            "shape {:?}, dtype {}",
+            array.shape(),
+            array.dtype().str()?
+        )));
+    };
+    if !typed.is_c_contiguous() {
+        return Err(refuse(
+            "another memory order; np.ascontiguousarray makes a copy that fits",
+        ));
+    }
+    if !typed.is_aligned() {
+        return Err(refuse("misaligned memory; .copy() gives one that fits"));
+    }
+    typed
+        .try_readonly()
+        .map_err(|_| refuse("one that is being written to"))
+}
+
+/// View a borrowed array as the core's matrix.
+pub fn matrix<'a>(argument: &'static str, rows: &'a Rows<'_>) -> PyResult<Matrix<'a>> {
+    let (count, dim) = (rows.shape()[0], rows.shape()[1]);
+    Matrix::new(argument, rows.as_slice()?, count, dim).map_err(|error| raised(rows.py(), &error))
+}
+
+/// A whole number of at least 0; the core says where 0 is too little.
+pub fn count(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    value.extract::<usize>().map_err(|_| {
+        let shown = value
+            .repr()
+            .map_or_else(|_| "something else".to_owned(), |r| r.to_string());
+        let text = format!("{argument}: expected a whole number from 1 to 2**63, got {shown}");
+        input_error(value.py(), argument, &text)
+    })
+}
+
+/// Hand a vector of `rows` equal rows to NumPy, which then owns its memory.
+pub fn array2<T: Element>(py: Python<'_>, rows: usize, data: Vec<T>) -> Bound<'_, PyArray2<T>> {
+    let columns = data.len().checked_div(rows).unwrap_or(0);
+    match Array2::from_shape_vec((rows, columns), data) {
+        Ok(array) => array.into_pyarray(py),
+        Err(_) => unreachable!("the core returns rectangular results"),
+    }
+}
+
+/// Hand the hits of `queries` queries to NumPy.
+pub fn hits(py: Python<'_>, queries: usize, found: Found) -> Hits<'_> {
+    if queries == 0 {
+        let empty = (0, found.k);
+        return (
+            Array2::from_shape_fn(empty, |_| 0).into_pyarray(py),
+            Array2::from_shape_fn(empty, |_| 0.0).into_pyarray(py),
+        );
+    }
+    (
+        array2(py, queries, found.keys),
+        array2(py, queries, found.scores),
+    )
+}

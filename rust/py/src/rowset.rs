@@ -1,0 +1,164 @@
+//! The core's row set behind a read-write lock: searches run together, changes run alone.
+
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use numpy::PyArray1;
+use openviking_core::rowset::Staged;
+use openviking_core::{Error, Kernels, RowSet as CoreRowSet};
+use pyo3::prelude::*;
+
+use crate::arrays;
+use crate::errors::raised;
+
+/// A half-made change must not be searched, so the set stays unusable.
+const POISONED: &str = "a change of this set panicked; rebuild the set from its source";
+
+/// Unit rows under int64 ids, safe to use from any thread.
+///
+/// The lock is only ever taken with the GIL released, so that neither waits for the other.
+#[pyclass(frozen, module = "openviking._native")]
+pub struct RowSet {
+    dim: usize,
+    inner: RwLock<CoreRowSet>,
+}
+
+impl RowSet {
+    fn read(&self) -> RwLockReadGuard<'_, CoreRowSet> {
+        self.inner.read().expect(POISONED)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, CoreRowSet> {
+        self.inner.write().expect(POISONED)
+    }
+
+    /// Check and quantise without the lock, then change the set with it.
+    fn change(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+        vectors: &Bound<'_, PyAny>,
+        apply: impl Send + FnOnce(&mut CoreRowSet, Staged) -> Result<(), Error>,
+    ) -> PyResult<()> {
+        let ids = arrays::integers("ids", ids)?;
+        let vectors = arrays::rows("vectors", vectors)?;
+        let vectors = arrays::matrix("vectors", &vectors)?;
+        let ids = ids.as_slice()?;
+        py.detach(|| {
+            let (dim, found) = (self.dim, vectors.dim());
+            if found != dim {
+                return Err(Error::Width {
+                    argument: "vectors",
+                    expected: dim,
+                    found,
+                });
+            }
+            if ids.len() != vectors.rows() {
+                let (expected, found) = (vectors.rows(), ids.len());
+                return Err(Error::Length {
+                    argument: "ids",
+                    expected,
+                    found,
+                });
+            }
+            // Copied before they are checked: what is stored is what was judged.
+            let rows = vectors.data().to_vec();
+            let staged = Staged::new(ids.to_vec(), rows, dim, Kernels::best())?;
+            apply(&mut self.write(), staged)
+        })
+        .map_err(|error| raised(py, &error))
+    }
+}
+
+#[pymethods]
+impl RowSet {
+    #[new]
+    fn new(py: Python<'_>, dim: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let dim = arrays::count("dim", dim)?;
+        let inner = CoreRowSet::new(dim, Kernels::best()).map_err(|error| raised(py, &error))?;
+        Ok(Self {
+            dim,
+            inner: RwLock::new(inner),
+        })
+    }
+
+    /// Number of columns.
+    #[getter]
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Add rows under new ids.
+    #[pyo3(signature = (ids, vectors, /))]
+    fn add(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+        vectors: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.change(py, ids, vectors, CoreRowSet::add)
+    }
+
+    /// Insert rows, overwriting those whose id is already there.
+    #[pyo3(signature = (ids, vectors, /))]
+    fn replace(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+        vectors: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.change(py, ids, vectors, CoreRowSet::replace)
+    }
+
+    /// Remove rows; returns how many there were.
+    #[pyo3(signature = (ids, /))]
+    fn remove(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let ids = arrays::integers("ids", ids)?;
+        let ids = ids.as_slice()?;
+        Ok(py.detach(|| self.write().remove(ids)))
+    }
+
+    /// Find the k rows most similar to each query.
+    #[pyo3(signature = (queries, k, /, *, allow = None))]
+    fn search<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        k: &Bound<'py, PyAny>,
+        allow: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<arrays::Hits<'py>> {
+        let queries = arrays::rows("queries", queries)?;
+        let k = arrays::count("k", k)?;
+        let allow = allow
+            .map(|allow| arrays::integers("allow", allow))
+            .transpose()?;
+        let allow = match &allow {
+            Some(allow) => Some(allow.as_slice()?),
+            None => None,
+        };
+        let queries = arrays::matrix("queries", &queries)?;
+        let found = py
+            .detach(|| self.read().search(queries, k, allow))
+            .map_err(|error| raised(py, &error))?;
+        Ok(arrays::hits(py, queries.rows(), found))
+    }
+
+    /// All ids, ascending.
+    fn ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        let ids = py.detach(|| {
+            let mut ids = self.read().ids().to_vec();
+            ids.sort_unstable();
+            ids
+        });
+        PyArray1::from_vec(py, ids)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.read().len())
+    }
+
+    /// Whether the id has a row; anything but an int64 has none.
+    fn __contains__(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> bool {
+        id.extract::<i64>()
+            .is_ok_and(|id| py.detach(|| self.read().contains(id)))
+    }
+}
