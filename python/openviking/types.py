@@ -27,6 +27,9 @@ Scores: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = "Callable[[int, int], None]"
 """Called with (done, total) as long work advances; may be called from the working thread only."""
 
+StageProgress: TypeAlias = "Callable[[str, int, int], None]"
+"""Called with (stage, done, total) by work of several stages; total 0 means not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
@@ -72,6 +75,9 @@ class TextEncoder(Protocol):
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Count the tokens of each text before any truncation, markers included; (n,) int64."""
+
+    def close(self) -> None:
+        """Finish running work and release the model; may be called twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +144,15 @@ class PassageVectors:
     """All stored passage vectors of one model build, for building an index at start.
 
     ``passage_ids`` (n,) int64 are the store's own numbers; ``skill_ids`` has n owners;
-    ``parts`` n part names; ``vectors`` is (n, dim) float32.
+    ``parts`` n part names; ``vectors`` is (n, dim) float32; ``spans`` (n, 2) int64 holds ``start``
+    and ``end`` of each passage.
     """
 
     passage_ids: RowIds
     skill_ids: tuple[str, ...]
     parts: tuple[str, ...]
     vectors: Vectors
+    spans: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
 @dataclass(frozen=True, slots=True)

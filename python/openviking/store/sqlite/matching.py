@@ -8,7 +8,7 @@ the rarest on until the rows to be read reach a bound.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openviking.store.words import query_terms
 from openviking.types import WordMatch

@@ -152,7 +152,7 @@ def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVector
     ).fetchone()
     number, dim = build or (0, 0)
     rows: list[tuple[Any, ...]] = connection.execute(
-        "SELECT passages.number, skills.number, skills.id, part FROM passages "
+        "SELECT passages.number, skills.number, skills.id, part, start, stop FROM passages "
         "JOIN skills ON skills.number = skill WHERE build = ? ORDER BY passages.number",
         (number,),
     ).fetchall()
@@ -179,6 +179,7 @@ def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVector
         skill_ids=tuple(row[2] for row in rows),
         parts=tuple(row[3] for row in rows),
         vectors=vectors.astype(np.float32, copy=False),
+        spans=np.array([row[4:] for row in rows], dtype=np.int64).reshape(len(rows), 2),
     )
 
 

@@ -1,0 +1,209 @@
+"""An encoder that computes only what is neither cached nor being computed already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from openviking.cache.flight import Flights
+from openviking.cache.memory import CachedEmbedding, cache_key
+from openviking.errors import InputError
+from openviking.types import Embeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from openviking.cache.flight import Flight
+    from openviking.cache.memory import EmbeddingCache
+    from openviking.types import TextEncoder
+
+
+class CachedEncoder:
+    """A TextEncoder in front of another, with the same vectors bit for bit.
+
+    A text found in the cache is reported as ``cached``. One that this call computed is not, nor one
+    that another thread was computing at the moment: its caller waited for the model as well. The
+    second of two equal texts in one call is therefore not cached either.
+
+    Args:
+        encoder: computes what is missing; closed with this one.
+        cache: where results are kept; may be shared by several encoders, since keys name the build.
+    """
+
+    def __init__(self, encoder: TextEncoder, cache: EmbeddingCache) -> None:
+        self.cache = cache
+        self._encoder = encoder
+        self._flights = Flights()
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._encoder.dim
+
+    @property
+    def build_id(self) -> str:
+        """The build of the encoder behind."""
+        return self._encoder.build_id
+
+    @property
+    def tokens_max(self) -> int:
+        """Tokens that the model reads at most, its two markers included."""
+        return self._encoder.tokens_max
+
+    def encode(self, texts: Sequence[str], *, namespace: str | None = None) -> Embeddings:
+        """Embed *texts*, computing only what is new.
+
+        Args:
+            texts: n texts.
+            namespace: entries of one namespace are not seen from another; it never changes a
+                vector, only whether the text counts as known.
+
+        Returns:
+            n rows; all arrays are read-only, for a row may be the cache's own memory.
+
+        Raises:
+            InputError: a text is empty or is not valid Unicode; ``loc`` says which.
+            EncoderError: the model failed, here or in the thread that computed the same text.
+        """
+        keys = self._keys(texts, namespace)
+        known: dict[bytes, CachedEmbedding] = {}
+        missing: dict[bytes, int] = {}
+        for at, key in enumerate(keys):
+            if key not in known and key not in missing:
+                entry = self.cache.get(key)
+                if entry is None:
+                    missing[key] = at
+                else:
+                    known[key] = entry
+        if len(keys) == 1 and known:
+            return _one_hit(known[keys[0]])
+        entries = known | self._obtain(missing, texts)
+        return _assemble([entries[key] for key in keys], [key in known for key in keys], self.dim)
+
+    def encode_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
+        """Embed token ids without the cache: such callers are rare and manage their own."""
+        return self._encoder.encode_tokens(token_ids)
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the tokens of each text before any truncation, markers included; (n,) int64."""
+        return self._encoder.token_counts(texts)
+
+    def close(self) -> None:
+        """Close the encoder behind."""
+        self._encoder.close()
+
+    def _keys(self, texts: Sequence[str], namespace: str | None) -> list[bytes]:
+        if isinstance(texts, str):
+            raise InputError("texts: expected a sequence of texts, got one text", loc=("texts",))
+        build_id = self._encoder.build_id
+        keys = []
+        for at, text in enumerate(texts):
+            try:
+                keys.append(cache_key(build_id, text, namespace))
+            except InputError as error:
+                raise InputError(str(error), loc=("texts", at)) from error
+        return keys
+
+    def _obtain(
+        self, missing: dict[bytes, int], texts: Sequence[str]
+    ) -> dict[bytes, CachedEmbedding]:
+        """Compute what nobody computes yet, wait for the rest; *missing* maps key to position.
+
+        Our own part comes first and ends before we wait, so no two calls can wait for each other.
+        """
+        results: dict[bytes, CachedEmbedding] = {}
+        while missing:
+            ours, theirs = self._flights.board(missing)
+            if ours:
+                results |= self._fly(ours, missing, texts)
+            for key, flight in theirs.items():
+                landed = flight.wait()
+                if landed is not None:
+                    results[key] = landed
+            missing = {key: at for key, at in missing.items() if key not in results}
+        return results
+
+    def _fly(
+        self, ours: dict[bytes, Flight], missing: dict[bytes, int], texts: Sequence[str]
+    ) -> dict[bytes, CachedEmbedding]:
+        """Compute the texts of *ours* in one call, keep them, and wake whoever waits for them."""
+        try:
+            # Another thread may have landed between our look into the cache and our boarding.
+            results = {key: entry for key in ours if (entry := self.cache.peek(key)) is not None}
+            todo = [key for key in ours if key not in results]
+            if todo:
+                entries = self._compute([missing[key] for key in todo], texts)
+                results.update(zip(todo, entries, strict=True))
+            for key, flight in ours.items():
+                self.cache.put(key, results[key])
+                flight.land(results[key])
+        except BaseException as error:
+            for flight in ours.values():
+                flight.crash(error)
+            raise
+        finally:
+            self._flights.remove(ours)
+        return results
+
+    def _compute(self, positions: list[int], texts: Sequence[str]) -> list[CachedEmbedding]:
+        try:
+            encoded = self._encoder.encode([texts[at] for at in positions])
+        except InputError as error:
+            # The encoder saw only the missing texts; name the position that the caller knows.
+            match error.loc:
+                case ("texts", int(at), *rest) if at < len(positions):
+                    error.loc = ("texts", positions[at], *rest)
+            raise
+        return [
+            CachedEmbedding(_own_row(row), int(count), bool(cut))
+            for row, count, cut in zip(
+                encoded.vectors, encoded.token_counts, encoded.truncated, strict=True
+            )
+        ]
+
+
+def _own_row(row: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Copy a row out of its batch, which it would otherwise keep alive, and protect it."""
+    vector = row.astype(np.float32, copy=True)
+    vector.flags.writeable = False
+    return vector
+
+
+def _one_hit(entry: CachedEmbedding) -> Embeddings:
+    """Answer for a single known text without copying: the most frequent case of a server."""
+    counts = np.array([entry.token_count], dtype=np.int64)
+    counts.flags.writeable = False
+    return Embeddings(
+        vectors=entry.vector.reshape(1, -1),
+        token_counts=counts,
+        truncated=_YES if entry.is_truncated else _NO,
+        cached=_YES,
+    )
+
+
+def _assemble(entries: list[CachedEmbedding], cached: list[bool], dim: int) -> Embeddings:
+    vectors = np.empty((len(entries), dim), dtype=np.float32)
+    for at, entry in enumerate(entries):
+        vectors[at] = entry.vector
+    embeddings = Embeddings(
+        vectors=vectors,
+        token_counts=np.array([entry.token_count for entry in entries], dtype=np.int64),
+        truncated=np.array([entry.is_truncated for entry in entries], dtype=bool),
+        cached=np.array(cached, dtype=bool),
+    )
+    for array in (vectors, embeddings.token_counts, embeddings.truncated, embeddings.cached):
+        array.flags.writeable = False
+    return embeddings
+
+
+def _constant(*, value: bool) -> NDArray[np.bool_]:
+    array = np.array([value], dtype=bool)
+    array.flags.writeable = False
+    return array
+
+
+_YES = _constant(value=True)
+_NO = _constant(value=False)

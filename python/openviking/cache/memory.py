@@ -1,0 +1,162 @@
+"""The first tier: embeddings in this process, the least recently used given up first.
+
+The memory is bounded in bytes, not in entries, because that is what a machine runs out of. A second
+tier would keep the same keys and the same CachedEmbedding behind this one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+from openviking.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DIGEST_BYTES = 32
+
+ENTRY_OVERHEAD_BYTES = 400
+"""Bytes of an entry beside the numbers of its vector: array, tuple, key and its place in the map.
+
+tracemalloc shows 355 over 20,000 entries on CPython 3.11; tests/cache keeps this an upper bound.
+"""
+
+
+class CachedEmbedding(NamedTuple):
+    """What the cache keeps for one text: its (dim,) float32 unit vector, read-only, and counts."""
+
+    vector: NDArray[np.float32]
+    token_count: int
+    is_truncated: bool
+
+
+class CacheStats(TypedDict):
+    """Counters since the start, and what is held now."""
+
+    hits: int
+    misses: int
+    evictions: int
+    entries: int
+    bytes: int
+    bytes_max: int
+
+
+def cache_key(build_id: str, text: str, namespace: str | None = None) -> bytes:
+    """Name the embedding of *text* by that model build, within *namespace*.
+
+    BLAKE2b-256 over the three with their lengths, so that no two different triples run together;
+    finding two texts of one digest is beyond anybody's means.
+
+    Raises:
+        InputError: not a str, or a lone surrogate, which UTF-8 cannot carry.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"text: expected text, got {type(text).__name__}", loc=("text",))
+    try:
+        build, space = build_id.encode(), (namespace or "").encode()
+        digest = blake2b(text.encode(), digest_size=_DIGEST_BYTES)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"text: expected valid Unicode, got a lone surrogate at character {error.start}",
+            loc=("text",),
+        ) from error
+    # Behind the text rather than before it: a digest may be fed in any order, and most have none.
+    digest.update(b"\0%d,%d,%d;" % (len(build), len(space), namespace is not None))
+    digest.update(build)
+    digest.update(space)
+    return digest.digest()
+
+
+class EmbeddingCache:
+    """A least-recently-used map from cache_key to CachedEmbedding. Safe for threads.
+
+    Args:
+        bytes_max: memory that the entries may take, their overhead included; 0 keeps none.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = _checked(bytes_max)
+        self._entries: OrderedDict[bytes, CachedEmbedding] = OrderedDict()
+        self._changing = threading.Lock()
+        self._bytes = 0
+        self._hits = 0
+        self._misses = 0
+        self._evictions = 0
+
+    def get(self, key: bytes) -> CachedEmbedding | None:
+        """Return the entry and mark it as used, or None; counts a hit or a miss."""
+        with self._changing:
+            entry = self._entries.get(key)
+            if entry is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            self._entries.move_to_end(key)
+            return entry
+
+    def peek(self, key: bytes) -> CachedEmbedding | None:
+        """Return the entry or None without counting or marking anything."""
+        with self._changing:
+            return self._entries.get(key)
+
+    def put(self, key: bytes, entry: CachedEmbedding) -> None:
+        """Keep *entry*, giving up others where room is needed; one too large is not kept.
+
+        The vector is used as it is: it must be read-only and own its memory, for a view would keep
+        the whole batch alive that it is a row of.
+        """
+        size = _size(entry)
+        with self._changing:
+            replaced = self._entries.pop(key, None)
+            if replaced is not None:
+                self._bytes -= _size(replaced)
+            if size > self._bytes_max:
+                return
+            self._entries[key] = entry
+            self._bytes += size
+            self._shrink()
+
+    def resize(self, bytes_max: int) -> None:
+        """Set a new bound and give up entries at once if they exceed it."""
+        _checked(bytes_max)
+        with self._changing:
+            self._bytes_max = bytes_max
+            self._shrink()
+
+    def clear(self) -> None:
+        """Forget every entry; the counters go on, and nothing counts as evicted."""
+        with self._changing:
+            self._entries.clear()
+            self._bytes = 0
+
+    def stats(self) -> CacheStats:
+        """Return counters and sizes of one moment."""
+        with self._changing:
+            return CacheStats(
+                hits=self._hits,
+                misses=self._misses,
+                evictions=self._evictions,
+                entries=len(self._entries),
+                bytes=self._bytes,
+                bytes_max=self._bytes_max,
+            )
+
+    def _shrink(self) -> None:
+        while self._bytes > self._bytes_max:
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= _size(oldest)
+            self._evictions += 1
+
+
+def _size(entry: CachedEmbedding) -> int:
+    return entry.vector.nbytes + ENTRY_OVERHEAD_BYTES
+
+
+def _checked(bytes_max: int) -> int:
+    if bytes_max < 0:
+        raise InputError(f"bytes_max: expected 0 or more, got {bytes_max}", loc=("bytes_max",))
+    return bytes_max
