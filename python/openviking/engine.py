@@ -66,6 +66,7 @@ class Engine:
         self.cache = EmbeddingCache(settings.cache.bytes_max)
         self.encoder = CachedEncoder(encoder, self.cache)
         self.store = store
+        self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
         self.skills = Skills(store, self.encoder)
         self.resources = Resources(store)
         self._close_lock = threading.Lock()
@@ -115,6 +116,11 @@ class Engine:
     def version(self) -> str:
         """The version of the package."""
         return __version__
+
+    @property
+    def model(self) -> str:
+        """Name of the embedding model; of an encoder without one, its build."""
+        return self._model
 
     @property
     def features(self) -> tuple[str, ...]:
