@@ -1,0 +1,25 @@
+"""Skills: loading, searching and keeping SKILL.md files."""
+
+from openviking.skills.findings import CODES, Finding
+from openviking.skills.importer import ImportReport
+from openviking.skills.load import parse_skill, read_skill
+from openviking.skills.search import SkillHit, SkillSearch, Why
+from openviking.skills.skills import Skills
+from openviking.skills.validate import ValidationReport, validate_paths
+from openviking.skills.views import SkillPage, SkillTree
+
+__all__ = [
+    "CODES",
+    "Finding",
+    "ImportReport",
+    "SkillHit",
+    "SkillPage",
+    "SkillSearch",
+    "SkillTree",
+    "Skills",
+    "ValidationReport",
+    "Why",
+    "parse_skill",
+    "read_skill",
+    "validate_paths",
+]

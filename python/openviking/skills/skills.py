@@ -1,0 +1,284 @@
+"""The skills of one store: searched, read, written, imported and watched."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openviking.errors import ConflictError, InputError, NotFoundError
+from openviking.index import Index
+from openviking.skills import scoring
+from openviking.skills.bundle import bundled_files
+from openviking.skills.catalog import Catalog, category_filter
+from openviking.skills.drafts import skill_from_content, skill_from_fields
+from openviking.skills.importer import Importer, ImportReport
+from openviking.skills.rebuild import Rebuild
+from openviking.skills.related import Related
+from openviking.skills.scan import check_paths
+from openviking.skills.search import (
+    SkillHit,
+    SkillSearch,
+    check_k,
+    clean_query,
+    query_words,
+    rank_skills,
+    with_families,
+)
+from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
+from openviking.skills.watch import Watcher
+from openviking.skills.writer import SkillWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from openviking.skills.catalog import Snapshot
+    from openviking.store.port import Store
+    from openviking.types import Progress, Skill, TextEncoder
+
+
+class Skills:
+    """All skills of a store, held in memory without their bodies; safe from any thread.
+
+    Args:
+        store: where skills last; not closed here.
+        encoder: turns passages and queries into vectors; not closed here.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+
+    def __init__(self, store: Store, encoder: TextEncoder) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._catalog = Catalog(Index(encoder.dim))
+        self._writer = SkillWriter(store, encoder, self._catalog)
+        self._stopping = threading.Event()
+        self._importer = Importer(self._writer, self._catalog, self._stopping.is_set)
+        self._claim_lock = threading.Lock()
+        self._claimed: set[str] = set()
+        self._watcher: Watcher | None = None
+        stale = self._writer.load()
+        self._related = Related(self._catalog.snapshot)
+        self._related.warm()
+        self._rebuild = Rebuild(store, self._writer, stale, self._stopping.is_set)
+        self._rebuild.start()
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        category: str | None = None,
+        hierarchical: bool = False,
+    ) -> SkillSearch:
+        """Find the skills that fit a task, best first; none if none fits.
+
+        Args:
+            query: the task in any words; what lies beyond ``QUERY_CHARS_MAX`` is not used.
+            k: skills to return at most, 1 to ``HITS_MAX``.
+            category: a category, subcategory or ``category/subcategory``; None and ``general``
+                mean all.
+            hierarchical: let parents and sub-skills of a hit follow it.
+
+        Raises:
+            InputError: an empty query or a *k* below 1.
+            LimitError: a *k* or a query that is too large.
+            EncoderError: the model failed.
+        """
+        check_k(k)
+        text, is_cut = clean_query(query)
+        wanted = category_filter(category)
+        encoded = self._encoder.encode([text])
+        scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
+        snapshot, passages = self._catalog.scan(encoded.vectors, scanned, wanted)
+        # A filter applies after the lexical side, so that one must reach further down.
+        reach = scoring.WORD_HITS if wanted is None else max(len(snapshot.ids), 1)
+        words = self._store.match_skills(query_words(text), max(reach, k))
+        hits = rank_skills(snapshot, encoded.vectors, passages, words, wanted)
+        best = with_families(snapshot, hits, k) if hierarchical else hits[:k]
+        return SkillSearch(
+            query=query,
+            hits=self._completed_hits(snapshot, best),
+            truncated=is_cut or bool(encoded.truncated[0]),
+        )
+
+    def get(self, skill_id: str) -> Skill:
+        """Return one skill with its body; raises NotFoundError."""
+        skill = self._store.get_skill(skill_id)
+        return self._completed(self._catalog.snapshot, [skill])[0]
+
+    def files(self, skill_id: str) -> tuple[str, ...]:
+        """List the files beside a skill's SKILL.md; raises NotFoundError."""
+        path = self.get(skill_id).path
+        return () if path is None else bundled_files(Path(path))
+
+    def list(
+        self, *, category: str | None = None, limit: int = 100, after: str | None = None
+    ) -> SkillPage:
+        """Return skills in id order behind the id *after*; hidden ones are listed too."""
+        snapshot = self._catalog.snapshot
+        found, has_more = page_of(snapshot, category, limit, after)
+        return SkillPage(self._completed(snapshot, found), found[-1].id if has_more else None)
+
+    def tree(self) -> SkillTree:
+        """Return all names by category and subcategory, and when anything last changed."""
+        return tree_of(self._catalog.snapshot)
+
+    def create(
+        self, *, content: str | None = None, fields: Mapping[str, Any] | None = None
+    ) -> Skill:
+        """Store a new skill given as SKILL.md text or as fields, and return it.
+
+        Raises:
+            InputError: neither or both were given, or a value cannot be used.
+            ConflictError: the id is taken.
+        """
+        draft = _draft(content, fields)
+        with self._claim_lock:
+            if draft.id in self._catalog.snapshot.entries or draft.id in self._claimed:
+                raise ConflictError(
+                    f"a skill with the id {draft.id!r} exists; replace it, or choose another "
+                    "name or id"
+                )
+            self._claimed.add(draft.id)
+        try:
+            return self._write(draft)
+        finally:
+            with self._claim_lock:
+                self._claimed.discard(draft.id)
+
+    def replace(
+        self,
+        skill_id: str,
+        *,
+        content: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> Skill:
+        """Store a new version of a skill under its id, and return it.
+
+        Raises:
+            NotFoundError: there is no such skill.
+            InputError: neither or both were given, or a value cannot be used.
+            ConflictError: it comes from a watched file, which must be edited instead.
+        """
+        self._require_writable(skill_id)
+        return self._write(replace(_draft(content, fields), id=skill_id))
+
+    def delete(self, skill_id: str) -> None:
+        """Delete a skill.
+
+        Raises:
+            NotFoundError: there is no such skill.
+            ConflictError: it comes from a watched file, which must be deleted instead.
+        """
+        self._require_writable(skill_id)
+        self._writer.delete(skill_id)
+        self._relate()
+
+    def count_use(self, skill_id: str) -> int:
+        """Add one to a skill's usage count and return it; raises NotFoundError."""
+        return self._writer.count_use(skill_id)
+
+    def import_paths(
+        self, paths: Iterable[str | Path], progress: Progress | None = None, *, prune: bool = False
+    ) -> ImportReport:
+        """Bring SKILL.md files into the store; see :class:`ImportReport`.
+
+        Args:
+            paths: folders, which are searched for SKILL.md files, or single files.
+            progress: called with (files done, files in all).
+            prune: also delete skills whose file under *paths* is gone.
+
+        Raises:
+            InputError: a path does not exist.
+            EncoderError, StoreError: the model or the store failed; what was stored stays.
+        """
+        roots = check_paths(paths)
+        try:
+            return self._importer.run(roots, progress, prune=prune)
+        finally:
+            self._relate()
+
+    def watch(self, folders: Sequence[str | Path]) -> None:
+        """Import *folders* in the background, then follow their edits until ``close``.
+
+        Raises:
+            ConflictError: folders are already being watched.
+        """
+        if self._watcher is not None:
+            raise ConflictError("skill folders are already being watched")
+        self._watcher = Watcher(folders, self._sync, self._stopping)
+        self._watcher.start()
+
+    def stats(self) -> dict[str, Any]:
+        """Counts: skills, how many are hidden, passages, skills still to be encoded anew."""
+        entries = self._catalog.snapshot.entries.values()
+        return {
+            "skills": len(entries),
+            "hidden": sum(entry.skill.disable_model_invocation for entry in entries),
+            "passages": sum(entry.row_count for entry in entries),
+            "to_encode": sum(entry.summary is None for entry in entries),
+            "watching": [] if self._watcher is None else self._watcher.folders,
+            "watch_error": None if self._watcher is None else self._watcher.last_error,
+        }
+
+    def close(self) -> None:
+        """Stop watching and rebuilding; waits for the batch in work. May be called twice."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._rebuild.join()
+
+    def _sync(self, folders: Sequence[Path]) -> None:
+        self._importer.run(folders, prune=True)
+        self._relate()
+
+    def _write(self, draft: Skill) -> Skill:
+        written = self._writer.commit(self._writer.prepare([draft]))
+        self._relate()
+        return self._completed(self._catalog.snapshot, written)[0]
+
+    def _relate(self) -> None:
+        self._related = Related(self._catalog.snapshot)
+
+    def _require_writable(self, skill_id: str) -> None:
+        entry = self._catalog.snapshot.entries.get(skill_id)
+        if entry is None:
+            raise NotFoundError(f"no skill has the id {skill_id!r}")
+        path = entry.skill.path
+        if path is not None and self._watcher is not None and self._watcher.covers(path):
+            raise ConflictError(
+                f"skill {skill_id!r} comes from the watched file {path}; change that file"
+            )
+
+    def _completed_hits(self, snapshot: Snapshot, hits: Sequence[SkillHit]) -> tuple[SkillHit, ...]:
+        skills = self._completed(snapshot, [hit.skill for hit in hits])
+        return tuple(replace(hit, skill=skill) for hit, skill in zip(hits, skills, strict=True))
+
+    def _completed(self, snapshot: Snapshot, skills: Sequence[Skill]) -> tuple[Skill, ...]:
+        """Add what follows from the other skills: relatives by similarity and by family."""
+        related = self._related.of([skill.id for skill in skills])
+        completed = []
+        for skill, near in zip(skills, related, strict=True):
+            children = [
+                snapshot.entries[child].skill.name for child in snapshot.children.get(skill.id, ())
+            ]
+            completed.append(
+                replace(
+                    skill,
+                    related_skills=near,
+                    sub_skills=tuple(dict.fromkeys([*skill.sub_skills, *children])),
+                )
+            )
+        return tuple(completed)
+
+
+def _draft(content: str | None, fields: Mapping[str, Any] | None) -> Skill:
+    if content is not None and fields is None:
+        return skill_from_content(content)
+    if fields is not None and content is None:
+        return skill_from_fields(fields)
+    came = "both" if content is not None else "neither"
+    raise InputError(f"expected either content or fields, got {came}", loc=("content",))

@@ -1,0 +1,61 @@
+"""Check SKILL.md files without a store or an encoder, as ``openviking skills validate`` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openviking.skills.findings import Finding, Findings
+from openviking.skills.load import read_skill
+from openviking.skills.scan import check_paths, scan_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What was found about one file (or about a folder that could not be read).
+
+    Attributes:
+        path: the file or folder.
+        skill_id: the id that the skill would have; None if the file is refused.
+        findings: empty if all is well.
+    """
+
+    path: str
+    skill_id: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether there is nothing to mend: no error and no warning."""
+        return all(finding.severity == "info" for finding in self.findings)
+
+
+def validate_paths(paths: Iterable[str | Path]) -> list[ValidationReport]:
+    """Read every skill under *paths* and report on each; raises InputError for a missing path."""
+    scan = scan_paths(check_paths(paths))
+    reports = [
+        ValidationReport(finding.path, None, (finding,))
+        for finding in scan.findings
+        if finding.severity != "info"
+    ]
+    first_path: dict[str, str] = {}
+    for file in scan.files:
+        skill, found = read_skill(file.path, root=file.root)
+        findings = Findings(str(file.path))
+        if skill is not None and skill.id in first_path:
+            message = f"id {skill.id!r} is already taken by {first_path[skill.id]}"
+            findings.add("id-collision", message)
+        elif skill is not None:
+            first_path[skill.id] = str(file.path)
+        reports.append(
+            ValidationReport(
+                str(file.path),
+                None if skill is None else skill.id,
+                (*found, *findings.found),
+            )
+        )
+    return reports

@@ -1,0 +1,72 @@
+"""What a snapshot looks like from outside: pages in id order and the tree of categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openviking.errors import InputError, LimitError
+from openviking.skills.catalog import category_filter, in_category
+from openviking.skills.structure import GENERAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from openviking.skills.catalog import Snapshot
+    from openviking.types import Skill
+
+PAGE_MAX = 1000
+"""Skills that one page of a listing holds at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkillPage:
+    """One page of skills in id order, bodies left out; ``next`` is the cursor of the following."""
+
+    skills: tuple[Skill, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SkillTree:
+    """All skills by area and sub-area; the names within one are sorted."""
+
+    categories: Mapping[str, Mapping[str, tuple[str, ...]]]
+    total_skills: int
+    last_updated: datetime | None
+
+
+def page_of(
+    snapshot: Snapshot, category: str | None, limit: int, after: str | None
+) -> tuple[list[Skill], bool]:
+    """Return up to *limit* skills behind the id *after*, and whether more follow."""
+    if not 1 <= limit <= PAGE_MAX:
+        kind = InputError if limit < 1 else LimitError
+        raise kind(f"limit: expected 1 to {PAGE_MAX}, got {limit}", loc=("limit",))
+    wanted = category_filter(category)
+    found: list[Skill] = []
+    for skill_id in snapshot.page(after):
+        skill = snapshot.entries[skill_id].skill
+        if wanted is None or in_category(skill, wanted):
+            found.append(skill)
+        if len(found) > limit:
+            break
+    return found[:limit], len(found) > limit
+
+
+def tree_of(snapshot: Snapshot) -> SkillTree:
+    """Return all names by category and subcategory, and when anything last changed."""
+    areas: dict[str, dict[str, list[str]]] = {}
+    newest: datetime | None = None
+    for skill_id in snapshot.ids:
+        skill = snapshot.entries[skill_id].skill
+        sub_areas = areas.setdefault(skill.category, {})
+        sub_areas.setdefault(skill.subcategory or GENERAL, []).append(skill.name)
+        if skill.updated_at is not None and (newest is None or skill.updated_at > newest):
+            newest = skill.updated_at
+    categories = {
+        area: {name: tuple(sorted(names)) for name, names in sorted(sub_areas.items())}
+        for area, sub_areas in sorted(areas.items())
+    }
+    return SkillTree(categories, len(snapshot.ids), newest)

@@ -1,0 +1,132 @@
+"""Follow edits of skill folders: the only module that uses watchfiles.
+
+An event is only the reason to look: the folder is scanned again and compared with the store, so
+that a lost, doubled or late event does no harm. Nothing that happens to a file ends the thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import watchfiles
+
+from openviking.errors import OpenVikingError
+from openviking.skills.scan import is_skill_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+QUIET_MS = 50
+"""Events are collected until none came for so long: an editor writes a file in several steps."""
+
+COLLECT_MS_MAX = 400
+"""Events are acted upon after so long at the latest, however many follow."""
+
+WAKE_MS = 1000
+"""How often the thread looks for a stop and for folders that were missing."""
+
+RESCAN_S = 60.0
+"""Folders are scanned this often without any event: links and network disks send none."""
+
+
+class Watcher:
+    """Keeps folders in step with the store in a thread of its own.
+
+    Args:
+        folders: what to watch; one that does not exist yet is taken up when it appears.
+        sync: brings the given folders and the store in step.
+        stopping: ends the thread when set.
+    """
+
+    def __init__(
+        self,
+        folders: Iterable[str | Path],
+        sync: Callable[[Sequence[Path]], None],
+        stopping: threading.Event,
+    ) -> None:
+        self._folders = tuple(
+            Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 - keeps links
+            for folder in folders
+        )
+        self._sync = sync
+        self._stopping = stopping
+        self._is_polling = False
+        self._thread = threading.Thread(target=self._run, name="skills-watch", daemon=True)
+        self.last_error: str | None = None
+        """What went wrong last; None again after the next success."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The watched folders."""
+        return [str(folder) for folder in self._folders]
+
+    def start(self) -> None:
+        """Begin with a full import of every folder."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end of the thread; the stop has been asked for elsewhere."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def covers(self, path: str) -> bool:
+        """Whether the file lies in a watched folder."""
+        return any(Path(path).is_relative_to(folder) for folder in self._folders)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            present = [folder for folder in self._folders if folder.is_dir()]
+            self._bring_in_step(present)
+            if not present:
+                self._stopping.wait(WAKE_MS / 1000)
+                continue
+            try:
+                self._follow(present)
+            except (OSError, RuntimeError) as error:
+                # Out of inotify watches, a folder that vanished, a file system without events:
+                # looking again and again still works.
+                self.last_error = f"{type(error).__name__}: {error}; polling instead"
+                self._is_polling = True
+                self._stopping.wait(WAKE_MS / 1000)
+
+    def _follow(self, present: Sequence[Path]) -> None:
+        """React to events until a folder appears or vanishes, or the stop is asked for."""
+        scanned_at = time.monotonic()
+        for changes in watchfiles.watch(
+            *present,
+            watch_filter=None,
+            debounce=COLLECT_MS_MAX,
+            step=QUIET_MS,
+            stop_event=self._stopping,
+            rust_timeout=WAKE_MS,
+            yield_on_timeout=True,
+            force_polling=self._is_polling,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        ):
+            paths = [Path(path) for _, path in changes if _matters(path)]
+            touched = [f for f in present if any(path.is_relative_to(f) for path in paths)]
+            if [folder for folder in self._folders if folder.is_dir()] != list(present):
+                self._bring_in_step([folder for folder in present if not folder.is_dir()])
+                return
+            if time.monotonic() - scanned_at > RESCAN_S:
+                touched, scanned_at = list(present), time.monotonic()
+            self._bring_in_step(touched)
+
+    def _bring_in_step(self, folders: Sequence[Path]) -> None:
+        for folder in folders:
+            try:
+                self._sync([folder])
+                self.last_error = None
+            except (OpenVikingError, OSError) as error:
+                self.last_error = f"{folder}: {error}"
+
+
+def _matters(path: str) -> bool:
+    """Whether an event can concern a skill: its file, or a folder that came, went or moved."""
+    name = os.path.basename(path)  # noqa: PTH119 - called for every event of a busy folder
+    return is_skill_file(name) or "." not in name or os.path.isdir(path)  # noqa: PTH112 - same

@@ -1,0 +1,141 @@
+"""Writing skills: cut into passages, encoded, stored, then published to the catalog."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from openviking.errors import NotFoundError
+from openviking.skills.catalog import part_named
+from openviking.skills.passages import PASSAGES_VERSION, cut_passages
+from openviking.types import SkillEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from openviking.skills.catalog import Catalog, Place
+    from openviking.store.port import Store
+    from openviking.types import PassageVectors, Skill, TextEncoder, Vectors
+
+LOAD_SKILLS = 512
+"""Skills that are put into the index at a time when the store is loaded: bounds the copies."""
+
+
+class SkillWriter:
+    """The only one who changes skills: keeps store and catalog in the same order of writes."""
+
+    def __init__(self, store: Store, encoder: TextEncoder, catalog: Catalog) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._catalog = catalog
+        self._lock = threading.Lock()
+
+    @property
+    def build_id(self) -> str:
+        """Names the model build and the way of cutting; stored vectors of another are not used."""
+        return f"{self._encoder.build_id}/passages-{PASSAGES_VERSION}"
+
+    def load(self) -> list[str]:
+        """Fill the catalog from the store; return ids whose vectors are of another build."""
+        found = self._store.passage_vectors(self.build_id)
+        runs = dict(_runs(found))
+        stale: list[str] = []
+        batch: list[tuple[Skill, Vectors, list[Place]]] = []
+        for skill in self._store.iter_skills():
+            run = runs.get(skill.id)
+            if run is None:
+                stale.append(skill.id)
+            batch.append((skill, *_loaded(found, run)))
+            if len(batch) == LOAD_SKILLS:
+                self._catalog.replace(batch)
+                batch = []
+        self._catalog.replace(batch)
+        return stale
+
+    def prepare(self, skills: Sequence[Skill]) -> list[SkillEntry]:
+        """Cut and encode *skills*; the slow part of a write, done outside every lock."""
+        cut = [cut_passages(skill, self._encoder) for skill in skills]
+        texts = [passage.text for passages in cut for passage in passages]
+        vectors = self._encoder.encode(texts).vectors if texts else np.zeros((0, 1), np.float32)
+        entries: list[SkillEntry] = []
+        at = 0
+        for skill, passages in zip(skills, cut, strict=True):
+            rows = np.ascontiguousarray(vectors[at : at + len(passages)])
+            entries.append(SkillEntry(skill, passages, rows, self.build_id))
+            at += len(passages)
+        return entries
+
+    def commit(self, entries: Sequence[SkillEntry], removed: Sequence[str] = ()) -> list[Skill]:
+        """Store the entries, then publish them; return the records as they are now."""
+        with self._lock:
+            now = datetime.now(UTC)
+            stamped = [self._stamped(entry, now) for entry in entries]
+            self._put(stamped, removed)
+        return [entry.skill for entry in stamped]
+
+    def refresh(self, entries: Sequence[SkillEntry]) -> None:
+        """Store new vectors of skills that have not changed since they were read."""
+        with self._lock:
+            known = self._catalog.snapshot.entries
+            current = [
+                replace(entry, skill=replace(entry.skill, usage_count=held.skill.usage_count))
+                for entry in entries
+                if (held := known.get(entry.skill.id)) is not None
+                and held.summary is None
+                and held.skill.digest == entry.skill.digest
+            ]
+            self._put(current, ())
+
+    def _put(self, entries: Sequence[SkillEntry], removed: Sequence[str]) -> None:
+        if entries:
+            self._store.put_skills(entries)
+        if removed:
+            self._store.delete_skills(removed)
+        published = [
+            (entry.skill, entry.vectors, [(p.part, p.start, p.end) for p in entry.passages])
+            for entry in entries
+        ]
+        self._catalog.replace(published, removed)
+
+    def delete(self, skill_id: str) -> None:
+        """Delete one skill; raises NotFoundError."""
+        with self._lock:
+            if not self._store.delete_skills([skill_id]):
+                raise NotFoundError(f"no skill has the id {skill_id!r}")
+            self._catalog.replace([], [skill_id])
+
+    def count_use(self, skill_id: str) -> int:
+        """Add one to the usage count, on disk and in the catalog; raises NotFoundError."""
+        with self._lock:
+            count = self._store.count_skill_use(skill_id)
+            self._catalog.set_usage(skill_id, count)
+        return count
+
+    def _stamped(self, entry: SkillEntry, now: datetime) -> SkillEntry:
+        known = self._catalog.snapshot.entries.get(entry.skill.id)
+        used = known.skill.usage_count if known is not None else entry.skill.usage_count
+        return replace(entry, skill=replace(entry.skill, usage_count=used, updated_at=now))
+
+
+def _runs(found: PassageVectors) -> Iterator[tuple[str, slice]]:
+    """Yield each skill's rows; a skill is written at once, so its passages stand together."""
+    start = 0
+    for row in range(1, len(found.skill_ids) + 1):
+        if row == len(found.skill_ids) or found.skill_ids[row] != found.skill_ids[start]:
+            yield found.skill_ids[start], slice(start, row)
+            start = row
+
+
+def _loaded(found: PassageVectors, run: slice | None) -> tuple[Vectors, list[Place]]:
+    if run is None:
+        return found.vectors[:0], []
+    spans = found.spans[run].tolist()
+    places = [
+        (part_named(part), start, end)
+        for part, (start, end) in zip(found.parts[run], spans, strict=True)
+    ]
+    return found.vectors[run], places
