@@ -75,7 +75,7 @@ class Root(click.Group):
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
         complete_var: str | None = None,
-        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's signature
+        standalone_mode: bool = True,  # noqa: FBT002 - click's signature
         **extra: Any,
     ) -> NoReturn:
         """Run and exit; ``obj`` may bring a prepared State."""
@@ -131,7 +131,7 @@ def _report(state: State, error: Exception, message: str) -> int:
     return code
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - click's signature
+def _show_version(ctx: click.Context, param: click.Parameter, is_asked: bool) -> None:
     del param
     if is_asked and not ctx.resilient_parsing:
         from openviking.version import __version__

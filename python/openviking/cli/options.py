@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,18 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from openviking.config import Settings
     from openviking.engine import Engine
+    from openviking.store import SqliteStore
+    from openviking.types import TextEncoder
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-
-def _open_engine(settings: Settings) -> Engine:
-    from openviking.engine import Engine
-
-    return Engine.open(settings)
 
 
 @dataclass
@@ -32,14 +29,14 @@ class State:
         is_debug: errors are printed with their traceback.
         config: the ``ov.conf`` named on the command line.
         overrides: section -> key -> value, from options.
-        open_engine: makes the engine from the settings; tests give one without a model.
+        encoder: used instead of the configured model; only tests give one.
     """
 
     is_json: bool = False
     is_debug: bool = False
     config: Path | None = None
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
-    open_engine: Callable[[Settings], Engine] = _open_engine
+    encoder: TextEncoder | None = None
 
     def settings(self) -> Settings:
         """Load the settings; raises ConfigError."""
@@ -47,9 +44,54 @@ class State:
 
         return load_settings(self.config, overrides=self.overrides)
 
-    def engine(self) -> Engine:
+    def open_engine(self) -> Engine:
         """Open the engine on these settings; the caller closes it."""
-        return self.open_engine(self.settings())
+        from openviking.engine import Engine
+
+        settings = self.settings()
+        with storage_hint():
+            return Engine.open(settings, encoder=self.encoder)
+
+    @contextmanager
+    def open_store(self) -> Iterator[SqliteStore]:
+        """Open the storage alone, without the model."""
+        from openviking.store import SqliteStore
+
+        settings = self.settings()
+        with storage_hint():
+            store = SqliteStore(settings.storage.path)
+        with closing(store):
+            yield store
+
+    def open_encoder(self) -> Any:
+        """Open the model alone, without a storage; the caller closes it."""
+        if self.encoder is not None:
+            return self.encoder
+        from openviking.encoder import Encoder
+
+        chosen = self.settings().model
+        return Encoder.open(
+            model_dir=chosen.dir,
+            precision=chosen.precision,
+            kernels=chosen.kernels,
+            threads=chosen.threads,
+        )
+
+
+@contextmanager
+def storage_hint() -> Iterator[None]:
+    """Add to the store's refusal of a second process what a person at a shell can do."""
+    from openviking.errors import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        if "already in use" not in str(error):
+            raise
+        raise StoreError(
+            f"{error}; if that is a running server, ask it over HTTP instead (its /docs page "
+            "lists the routes)"
+        ) from error
 
 
 pass_state = click.make_pass_decorator(State)
@@ -137,28 +179,28 @@ def storage(function: F) -> F:
     )(function)
 
 
-def model(function: F) -> F:
-    """Add ``--model-dir``, ``--precision``, ``--kernels`` and ``--threads``."""
+def model_build(function: F) -> F:
+    """Add ``--model-dir``, ``--precision`` and ``--kernels``: which build is meant."""
     for option in (
-        setting("--threads", key="model.threads", kind=int, text="CPU threads; default all."),
         setting(
             "--kernels",
             key="model.kernels",
             kind=click.Choice(["native", "ort"]),
             text="Our operators or ONNX Runtime's own; default the faster.",
         ),
-        precision,
+        setting(
+            "--precision",
+            key="model.precision",
+            kind=click.Choice(["int8", "fp32"]),
+            text="Weights: int8 (default; small and fast) or fp32.",
+        ),
         setting("--model-dir", key="model.dir", kind=click.Path(), text="Folder of built models."),
     ):
         function = option(function)
     return function
 
 
-def precision(function: F) -> F:
-    """Add ``--precision``."""
-    return setting(
-        "--precision",
-        key="model.precision",
-        kind=click.Choice(["int8", "fp32"]),
-        text="Weights: int8 (default; small and fast) or fp32.",
-    )(function)
+def model(function: F) -> F:
+    """Add the options of :func:`model_build` and ``--threads``."""
+    threads = setting("--threads", key="model.threads", kind=int, text="CPU threads; default all.")
+    return model_build(threads(function))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -15,6 +16,9 @@ import click
 from openviking.cli.options import State, common, pass_state
 from openviking.cli.output import plain, print_json
 from openviking.errors import BackendError, InputError
+
+if TYPE_CHECKING:
+    from openviking.config import Settings
 
 _BODY_BYTES_MAX = 65_536
 _RETRY_S = 0.25
@@ -52,16 +56,13 @@ def ask(url: str, timeout_s: float) -> tuple[int, str]:
         connection.close()
 
 
-def own_url(state: State) -> str:
-    """Return the readiness address of the server that these settings start on this machine."""
-    server = state.settings().server
+def url_of(settings: Settings, path: str) -> str:
+    """Return the address of *path* on the server that these settings start on this machine."""
     # A server that listens everywhere is asked on the loopback address.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 - no bind
-    return (
-        f"http://[{host}]:{server.port}/readyz"
-        if ":" in host
-        else (f"http://{host}:{server.port}/readyz")
-    )
+    listening = settings.server.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listening, listening)  # noqa: S104 - no bind
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{settings.server.port}{path}"
 
 
 def wait_until_ready(url: str, timeout_s: float, wait_s: float) -> tuple[int, str]:
@@ -111,7 +112,7 @@ def command(state: State, url: str | None, timeout_s: float, wait_s: float) -> N
       openviking probe --wait 60
       openviking probe --url http://127.0.0.1:8002/health --json
     """
-    url = url or own_url(state)
+    url = url or url_of(state.settings(), "/readyz")
     status, body = wait_until_ready(url, timeout_s, wait_s)
     if status != 200:
         raise BackendError(f"{url}: answered {status}: {plain(body)[:300]}")

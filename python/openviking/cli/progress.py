@@ -51,6 +51,12 @@ class ProgressLine:
         self._end()
         self._begin(stage, unit)
 
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Take the report of work that names its own stages; a new name starts a new line."""
+        if stage != self._stage:
+            self.stage(stage, unit="builds" if stage.startswith("build") else "bytes")
+        self(done, total)
+
     def __call__(self, done: int, total: int) -> None:
         """Report that *done* of *total* is reached; total 0 means that it is not known."""
         now = self._clock()
@@ -109,8 +115,10 @@ class ProgressLine:
             filled = int(share * _WIDTH)
             parts += [f"[{'#' * filled}{'.' * (_WIDTH - filled)}]", f"{share:4.0%}"]
             parts.append(f"{self._amount(self._done)} of {self._amount(self._total)}")
-        else:
+        elif self._done:
             parts.append(self._amount(self._done))
+        else:
+            parts.append("...")
         if self._done > start and elapsed >= 0.5:
             parts.append(f"{self._amount(rate)}/s")
             if self._total > self._done:

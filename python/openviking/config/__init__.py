@@ -47,6 +47,7 @@ __all__ = [
     "SkillFolders",
     "Storage",
     "load_settings",
+    "model_default",
 ]
 
 CONFIG_FILE = "OPENVIKING_CONFIG_FILE"

@@ -1,0 +1,215 @@
+"""``openviking doctor``: check what the server needs, one real attempt per line."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from openviking.cli.options import State, common, model, setting, storage
+from openviking.cli.output import bytes_text, plain, print_json
+from openviking.errors import BackendError, InputError, OpenVikingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openviking.config import Settings
+
+_LIBRARIES = (
+    "openviking-native",
+    "openviking-asgi",
+    "onnxruntime",
+    "numpy",
+    "tokenizers",
+    "usearch",
+    "apsw",
+)
+_FREE_BYTES_LOW = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report; ``mend`` says what to do unless the status is ``ok``."""
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+    mend: str = ""
+
+
+@click.command()
+@setting("--host", key="server.host", text="Address that the server will bind.")
+@setting("--port", key="server.port", kind=int, text="Port that the server will use.")
+@storage
+@model
+@common
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Check settings, CPU, model, storage, skill folders and port; exit 1 if one fails.
+
+    Every byte of the model is read and a test text is embedded; the storage is opened and written.
+
+    \b
+    Examples:
+      openviking doctor
+      openviking doctor --storage /data/openviking --json
+    """
+    state = ctx.find_object(State) or State()
+    settings = state.settings()
+    checks = examine(settings)
+    if state.is_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            _print(check)
+    if any(check.status == "failed" for check in checks):
+        ctx.exit(1)
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Run every check; a check that fails stops none of the others."""
+    attempts: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
+        ("settings", check_settings),
+        ("versions", check_versions),
+        ("cpu", check_cpu),
+        ("model", check_model),
+        ("storage", check_storage),
+        ("skills", check_skills),
+        ("port", check_port),
+    )
+    found = []
+    for name, attempt in attempts:
+        try:
+            found.append(attempt(settings))
+        except (OpenVikingError, OSError, ImportError) as error:
+            found.append(Check(name, "failed", str(error)))
+    return found
+
+
+def check_settings(settings: Settings) -> Check:
+    """Tell where settings come from, and which have no effect."""
+    sources = sorted(set(settings.sources.values())) or ["defaults only"]
+    if settings.notes:
+        return Check("settings", "warning", "; ".join(settings.notes), "remove those keys")
+    return Check("settings", "ok", ", ".join(sources))
+
+
+def check_versions(settings: Settings) -> Check:
+    """Name the versions that matter; the server may be missing."""
+    del settings
+    found = [f"Python {sys.version.split()[0]}"]
+    missing = []
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    detail = ", ".join(found)
+    if missing:
+        mend = f"missing: {', '.join(missing)}; install from the repository: pip install . ./asgi"
+        return Check("versions", "warning", detail, mend)
+    return Check("versions", "ok", detail)
+
+
+def check_cpu(settings: Settings) -> Check:
+    """Name the kernels that this processor gets."""
+    from openviking.encoder.machine import processor_count
+    from openviking.vectors import cpu_level
+
+    level, threads = cpu_level(), settings.model.threads or processor_count()
+    detail = f"{level} kernels, {threads} threads"
+    if level == "scalar":
+        return Check("cpu", "warning", detail, "encoding and search are slow on this processor")
+    return Check("cpu", "ok", detail)
+
+
+def check_model(settings: Settings) -> Check:
+    """Read every byte of the build, open it, and embed a text."""
+    from openviking.cli.model import build_key
+    from openviking.encoder import Encoder, models
+
+    chosen, key = settings.model, build_key(settings)
+    models.verify(key, chosen.dir)
+    with Encoder.open(
+        model_dir=chosen.dir, precision=key.precision, kernels=key.kernels, threads=chosen.threads
+    ) as encoder:
+        encoder.encode(["openviking doctor"])
+        detail = f"{key}, {encoder.build_id}, {models.path(key, chosen.dir)}"
+    return Check("model", "ok", detail)
+
+
+def check_storage(settings: Settings) -> Check:
+    """Open the storage and write to it, or find the server that has it."""
+    from openviking.store import SqliteStore
+
+    path = settings.storage.path
+    try:
+        store = SqliteStore(path)
+    except OpenVikingError as error:
+        if "already in use" in str(error):
+            return Check("storage", "warning", str(error), "fine if that is your server")
+        raise
+    try:
+        store.check()
+        counts = store.stats()
+    finally:
+        store.close()
+    free_bytes = shutil.disk_usage(path).free
+    detail = (
+        f"{path}: {counts['skills']} skills, {counts['resources']} resources, "
+        f"{bytes_text(free_bytes)} free"
+    )
+    if free_bytes < _FREE_BYTES_LOW:
+        return Check("storage", "warning", detail, "free some space before the disk is full")
+    return Check("storage", "ok", detail)
+
+
+def check_skills(settings: Settings) -> Check:
+    """See whether the configured folders are there."""
+    folders = settings.skills.folders
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if missing:
+        mend = "make the folder, or change --skills, OPENVIKING_SKILLS or skills.folders"
+        return Check("skills", "failed", f"no such folder: {', '.join(missing)}", mend)
+    return Check("skills", "ok", ", ".join(map(str, folders)) or "no folders are watched")
+
+
+def check_port(settings: Settings) -> Check:
+    """Bind the address, or find out who has it."""
+    from openviking.cli.probe import ask, url_of
+
+    host, port = settings.server.host, settings.server.port
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            mend = "choose another with --host and --port"
+            return Check("port", "failed", f"{host}:{port}: {error.strerror}", mend)
+    else:
+        return Check("port", "ok", f"{host}:{port} is free")
+    try:
+        status, _ = ask(url_of(settings, "/livez"), 2.0)
+    except (BackendError, InputError):
+        status = 0
+    if status == 200:
+        mend = "fine if that is your server"
+        return Check("port", "warning", f"{host}:{port}: a server answers there", mend)
+    mend = "stop the other program, or choose another port with --port"
+    return Check("port", "failed", f"{host}:{port} is in use by another program", mend)
+
+
+def _print(check: Check) -> None:
+    colour = {"ok": "green", "warning": "yellow", "failed": "red"}[check.status]
+    click.secho(f"{check.status:<8}", fg=colour, nl=False)
+    click.echo(f"{check.name:<9} {plain(check.detail)}")
+    if check.mend:
+        click.echo(f"{'':<18}{plain(check.mend)}")

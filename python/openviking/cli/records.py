@@ -1,0 +1,35 @@
+"""Records as JSON, with the field names of the HTTP contract."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from openviking.skills import Finding, SkillHit
+    from openviking.types import Resource, Skill
+
+
+def skill_record(skill: Skill) -> dict[str, Any]:
+    """Return a skill without its body."""
+    record = asdict(skill)
+    del record["body"]
+    record["updated_at"] = skill.updated_at.isoformat() if skill.updated_at else None
+    return record
+
+
+def hit_record(hit: SkillHit) -> dict[str, Any]:
+    """Return a found skill with its score and why it was found."""
+    return skill_record(hit.skill) | {"score": hit.score, "why": asdict(hit.why)}
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """Return what is odd about a file."""
+    return asdict(finding)
+
+
+def resource_record(resource: Resource) -> dict[str, Any]:
+    """Return one version of a resource."""
+    record = asdict(resource)
+    record["timestamp"] = record.pop("created_at").isoformat()
+    return record
