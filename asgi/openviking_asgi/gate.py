@@ -1,0 +1,113 @@
+"""The outermost layer: gives each request its id, and turns every failure into an answer.
+
+Plain ASGI, one closure per request. It also counts the request and writes its log line; both carry
+the route's template and never anything that the user wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from openviking_asgi.errors import problem_of, render
+from openviking_asgi.exchange import KEY, ClientGoneError, Exchange
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from openviking_asgi.metrics import Metrics
+
+_log = logging.getLogger("openviking_asgi")
+
+
+class RequestLog(Protocol):
+    """Writes one structured line, e.g. the ``info`` method of a structlog logger."""
+
+    def __call__(self, event: str, **fields: object) -> object:
+        """Write *event* with *fields*."""
+
+
+class Gate:
+    """ASGI middleware around everything that answers a request.
+
+    Args:
+        app: the application within.
+        metrics: counts each request.
+        log_request: writes the line of each request; None writes none.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, log_request: RequestLog | None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log_request = log_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens within."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope[KEY] = Exchange(scope)
+        has_started = False
+
+        async def relay(message: Message) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                exchange.status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", exchange.request_id.encode("ascii")),
+                ]
+            elif message["type"] == "http.response.body":
+                if exchange.method == "HEAD":
+                    message["body"] = b""
+                exchange.bytes_out += len(message.get("body", b""))
+            await send(message)
+
+        self._metrics.in_flight += 1
+        try:
+            await self._app(scope, receive, relay)
+        except ClientGoneError:
+            exchange.status = 499
+        except Exception as error:
+            if has_started:
+                raise
+            await _refuse(error, exchange, scope, relay)
+        finally:
+            self._metrics.in_flight -= 1
+            self._finish(exchange)
+
+    def _finish(self, exchange: Exchange) -> None:
+        seconds = exchange.seconds
+        self._metrics.count_request(exchange.method, exchange.route, exchange.status, seconds)
+        if self._log_request is not None:
+            self._log_request(
+                "request",
+                method=exchange.method,
+                route=exchange.route,
+                status=exchange.status,
+                duration_ms=round(seconds * 1e3, 3),
+                bytes_in=exchange.bytes_in,
+                bytes_out=exchange.bytes_out,
+                request_id=exchange.request_id,
+                client=exchange.client,
+            )
+
+
+async def _refuse(error: Exception, exchange: Exchange, scope: Scope, send: Send) -> None:
+    problem = problem_of(error, exchange.place)
+    if problem.is_ours:
+        _log.error("request %s to %s failed", exchange.request_id, exchange.route, exc_info=error)
+    content, media_type = render(
+        problem, exchange.request_id, openai=scope["path"].startswith("/v1/")
+    )
+    headers = [
+        (b"content-type", media_type.encode("ascii")),
+        (b"content-length", b"%d" % len(content)),
+        *(
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in problem.headers
+        ),
+    ]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

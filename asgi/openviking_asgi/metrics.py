@@ -1,0 +1,144 @@
+"""What Prometheus scrapes: requests, encodings, searches, queue and cache; one registry per app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from openviking.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+    from openviking_asgi.host import EngineHost
+    from openviking_asgi.workers import WorkerPool
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# From a cached answer (tenths of a millisecond) to the longest deadline; dense between 1 and
+# 250 ms, where the budgets of 4 ms per search and 222 ms per embedding lie.
+_BUCKETS_S = (
+    0.00025, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.03,
+    0.05, 0.1, 0.15, 0.222, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """The counters of one application."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._seconds = Histogram(
+            "openviking_http_request_duration_seconds",
+            "Time from the end of the headers to the end of the answer.",
+            ("method", "route"),
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "openviking_http_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self.encode_seconds = Histogram(
+            "openviking_encode_duration_seconds",
+            "Time of an embedding call in which the model computed at least one vector.",
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.search_seconds = Histogram(
+            "openviking_search_duration_seconds",
+            "Time of a search in the engine, its query's embedding included.",
+            ("kind",),
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.skill_search_seconds = self.search_seconds.labels("skills")
+        # Looking a child up by its labels costs more than adding to it.
+        self._children: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def watch(self, host: EngineHost, pool: WorkerPool) -> None:
+        """Add what is read at scrape time: the queue, the cache and the build."""
+        self._registry.register(_LiveValues(self, host, pool))
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request; *route* is the path's template, never the path."""
+        key = (method if method in _METHODS else "OTHER", route, status)
+        children = self._children.get(key)
+        if children is None:
+            children = (self._seconds.labels(*key[:2]), self._requests.labels(*key))
+            self._children[key] = children
+        children[0].observe(seconds)
+        children[1].inc()
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _LiveValues(Collector):
+    def __init__(self, metrics: Metrics, host: EngineHost, pool: WorkerPool) -> None:
+        self._metrics = metrics
+        self._host = host
+        self._pool = pool
+
+    def collect(self) -> Iterator[Metric]:
+        info = InfoMetricFamily("openviking_build", "The running version.")
+        build = {"version": __version__}
+        engine = self._host.engine
+        if engine is not None:
+            build["model_build"] = engine.encoder.build_id
+        info.add_metric([], build)
+        yield info
+        yield GaugeMetricFamily(
+            "openviking_ready",
+            "1 when requests are served, 0 while loading or draining.",
+            value=float(self._host.state == "ready"),
+        )
+        yield GaugeMetricFamily(
+            "openviking_http_requests_in_flight",
+            "Requests that have not been answered yet.",
+            value=self._metrics.in_flight,
+        )
+        yield GaugeMetricFamily(
+            "openviking_work_queue_depth",
+            "Requests that wait for a worker thread.",
+            value=self._pool.waiting,
+        )
+        yield GaugeMetricFamily(
+            "openviking_work_jobs",
+            "Requests that wait for a worker thread or run on one.",
+            value=self._pool.jobs,
+        )
+        if engine is not None:
+            yield from _cache_values(engine.cache.stats())
+
+
+def _cache_values(stats: Mapping[str, Any]) -> Iterator[Metric]:
+    for name in ("hits", "misses"):
+        yield CounterMetricFamily(
+            f"openviking_embedding_cache_{name}",
+            f"Look-ups in the embedding cache that were {name}.",
+            value=stats[name],
+        )
+    for name in ("entries", "bytes"):
+        yield GaugeMetricFamily(
+            f"openviking_embedding_cache_{name}",
+            f"What the embedding cache holds now, in {name}.",
+            value=stats[name],
+        )

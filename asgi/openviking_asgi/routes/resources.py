@@ -1,0 +1,135 @@
+"""Resources: contract, section 4."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from openviking.errors import NotFoundError
+from openviking_asgi.operation import Operation
+from openviking_asgi.schemas import Done
+from openviking_asgi.schemas.resources import (
+    PutResourceAnswer,
+    PutResourceRequest,
+    ResourceAnswer,
+    ResourceList,
+    ResourceQuery,
+)
+
+if TYPE_CHECKING:
+    from openviking.types import Resource
+    from openviking_asgi.operation import Call
+
+_BY_URI = "uri:"
+
+
+def _put(call: Call) -> PutResourceAnswer:
+    body: PutResourceRequest = call.body
+    stored = call.engine.resources.put(
+        body.content,
+        body.target_uri,
+        resource_type=body.resource_type,
+        session_id=body.session_id,
+        metadata=body.metadata,
+    )
+    return {
+        "success": True,
+        "resource_id": stored.id,
+        "message": f"saved as version {stored.version} of {stored.target_uri}",
+        "session_id": stored.session_id,
+        "target_uri": stored.target_uri,
+        "version": stored.version,
+    }
+
+
+def _get(call: Call) -> ResourceAnswer:
+    return _describe(_find(call))
+
+
+def _find(call: Call) -> Resource:
+    resources = call.engine.resources
+    key = call.params["resource_id"]
+    if not key.startswith(_BY_URI):
+        return resources.get(key)
+    first, *others = _uris(call, key)
+    try:
+        return resources.get_by_uri(first)
+    except NotFoundError:
+        for other in others:
+            try:
+                return resources.get_by_uri(other)
+            except NotFoundError:
+                continue
+        raise
+
+
+def _uris(call: Call, key: str) -> list[str]:
+    """Return what the client may have meant by the path, the likeliest first.
+
+    A URI is sent percent-encoded, or simply pasted behind ``uri:``. Pasted, its ``?`` begins what
+    HTTP calls the query string, and its own escapes are taken for the path's.
+    """
+    query = call.scope["query_string"].decode("latin-1")
+    decoded = key.removeprefix(_BY_URI)
+    raw_path = call.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
+    raw = raw_path.partition(_BY_URI)[2]
+    if query:
+        return [f"{decoded}?{unquote(query)}", f"{raw}?{query}", decoded]
+    return [decoded] if raw in {"", decoded} else [decoded, raw]
+
+
+def _list(call: Call) -> ResourceList:
+    query: ResourceQuery = call.query
+    page = call.engine.resources.list(
+        resource_type=query.resource_type,
+        prefix=query.prefix,
+        limit=query.limit,
+        after=query.after,
+    )
+    found = [_describe(resource) for resource in page.resources]
+    return {"resources": found, "count": len(found), "next": page.next}
+
+
+def _delete(call: Call) -> Done:
+    resource = _find(call)
+    call.engine.resources.delete(resource.id)
+    return {"success": True, "message": f"deleted every version of {resource.target_uri}"}
+
+
+def _describe(resource: Resource) -> ResourceAnswer:
+    return {
+        "id": resource.id,
+        "content": resource.content,
+        "target_uri": resource.target_uri,
+        "resource_type": resource.resource_type,
+        "session_id": resource.session_id,
+        "metadata": dict(resource.metadata),
+        "version": resource.version,
+        "timestamp": resource.created_at.isoformat(),
+    }
+
+
+_PARAMS = (
+    ("resource_id", "The resource's id, or `uri:` followed by its target URI, slashes included."),
+)
+
+OPERATIONS = (
+    Operation(
+        "POST", "/resources", "put_resource", "Store a resource, durably", "resources", _put,
+        body=PutResourceRequest, answer=PutResourceAnswer,
+    ),
+    Operation(
+        "GET", "/resources", "list_resources", "List the newest versions", "resources", _list,
+        query=ResourceQuery, answer=ResourceList,
+    ),
+    Operation(
+        "GET", "/resources/{resource_id:path}", "get_resource",
+        "Get one version by id, or the newest of a URI", "resources", _get,
+        answer=ResourceAnswer, errors=(404,), params=_PARAMS,
+    ),
+    Operation(
+        "DELETE", "/resources/{resource_id:path}", "delete_resource",
+        "Delete a resource with every version of its URI", "resources", _delete,
+        answer=Done, errors=(404,), params=_PARAMS,
+    ),
+)  # fmt: skip

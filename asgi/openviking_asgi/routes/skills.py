@@ -1,0 +1,238 @@
+"""Skills: contract, section 3."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from openviking.errors import StoreError
+from openviking.skills import parse_skill
+from openviking_asgi.errors import RequestError
+from openviking_asgi.operation import Operation
+from openviking_asgi.schemas import Done
+from openviking_asgi.schemas.skills import (
+    SkillBody,
+    SkillDetail,
+    SkillFound,
+    SkillList,
+    SkillQuery,
+    SkillSearchAnswer,
+    SkillSearchRequest,
+    SkillSummary,
+    SkillTree,
+    ValidateAnswer,
+    ValidateRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openviking.skills import SkillHit
+    from openviking.types import Skill
+    from openviking_asgi.operation import Call
+
+_log = logging.getLogger("openviking_asgi")
+
+
+def _search(call: Call) -> SkillSearchAnswer:
+    body: SkillSearchRequest = call.body
+    started = time.perf_counter()
+    found = call.engine.search_skills(
+        body.query,
+        k=body.max_results,
+        category=body.category,
+        hierarchical=body.hierarchical,
+    )
+    seconds = time.perf_counter() - started
+    call.services.metrics.skill_search_seconds.observe(seconds)
+    skills = [_describe_hit(hit) for hit in found.hits]
+    return {
+        "skills": skills,
+        "query": body.query,
+        "found_count": len(skills),
+        "search_time_ms": round(seconds * 1e3, 3),
+        "category": body.category,
+        "truncated": found.truncated,
+    }
+
+
+def _describe_hit(hit: SkillHit) -> SkillFound:
+    why, passage = hit.why, hit.why.passage
+    return {
+        **_describe(hit.skill),
+        "score": hit.score,
+        "why": {
+            "meaning": why.meaning,
+            "words": why.words,
+            "semantic_rank": why.semantic_rank,
+            "lexical_rank": why.lexical_rank,
+            "fields": list(why.fields),
+            "terms": list(why.terms),
+            "passage": None
+            if passage is None
+            else {"part": passage[0], "start": passage[1], "end": passage[2]},
+            "relation": why.relation,
+        },
+    }
+
+
+def _describe(skill: Skill) -> SkillSummary:
+    return {
+        "id": skill.id,
+        "name": skill.name,
+        "description": skill.description,
+        "category": skill.category,
+        "subcategory": skill.subcategory,
+        "examples": list(skill.examples),
+        "complexity": skill.complexity,
+        "parent_skill": skill.parent_skill,
+        "related_skills": list(skill.related_skills),
+        "sub_skills": list(skill.sub_skills),
+        "usage_count": skill.usage_count,
+    }
+
+
+def _list(call: Call) -> SkillList:
+    query: SkillQuery = call.query
+    skills = call.engine.skills
+    page = skills.list(category=query.category, limit=query.limit, after=query.after)
+    found = [_describe(skill) for skill in page.skills]
+    return {"skills": found, "count": len(found), "next": page.next}
+
+
+def _get(call: Call) -> SkillDetail:
+    skill_id = call.params["skill_id"]
+    skills = call.engine.skills
+    skill = skills.get(skill_id)
+    answer = _describe_whole(skill, skills.files(skill_id))
+    if call.scope["method"] == "GET":
+        try:
+            answer["usage_count"] = skills.count_use(skill_id)
+        except StoreError as error:
+            # A full disk must not keep an agent from reading; the count alone is lost.
+            _log.warning("the use of a skill could not be counted", exc_info=error)
+    return answer
+
+
+def _describe_whole(skill: Skill, files: Sequence[str]) -> SkillDetail:
+    return {
+        **_describe(skill),
+        "body": skill.body,
+        "files": list(files),
+        "origin": skill.origin,
+        "license": skill.license,
+        "compatibility": skill.compatibility,
+        "metadata": dict(skill.metadata),
+        "allowed_tools": list(skill.allowed_tools),
+        "disable_model_invocation": skill.disable_model_invocation,
+        "updated_at": None if skill.updated_at is None else skill.updated_at.isoformat(),
+    }
+
+
+def _create(call: Call) -> SkillDetail:
+    content, fields = _given(call.body)
+    return _describe_whole(call.engine.skills.create(content=content, fields=fields), ())
+
+
+def _replace(call: Call) -> SkillDetail:
+    content, fields = _given(call.body)
+    skill_id = call.params["skill_id"]
+    replaced = call.engine.skills.replace(skill_id, content=content, fields=fields)
+    return _describe_whole(replaced, call.engine.skills.files(skill_id))
+
+
+def _given(body: SkillBody) -> tuple[str | None, dict[str, Any] | None]:
+    """Return what the client sent: a SKILL.md text, or the fields that it named."""
+    sent = {
+        name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET
+    }
+    content = sent.pop("content", None)
+    if content is not None and not sent:
+        return content, None
+    if content is not None:
+        raise RequestError(
+            422,
+            f"content: expected either `content` or fields, got both ({', '.join(sorted(sent))})",
+            loc=("body", "content"),
+        )
+    return None, sent
+
+
+def _delete(call: Call) -> Done:
+    skill_id = call.params["skill_id"]
+    call.engine.skills.delete(skill_id)
+    return {"success": True, "message": f"deleted skill {skill_id}"}
+
+
+def _validate(call: Call) -> ValidateAnswer:
+    body: ValidateRequest = call.body
+    skill, findings = parse_skill(body.content)
+    return {
+        "valid": all(finding.severity == "info" for finding in findings),
+        "id": None if skill is None else skill.id,
+        "name": None if skill is None else skill.name,
+        "description": None if skill is None else skill.description,
+        "findings": [
+            {
+                "code": finding.code,
+                "severity": finding.severity,
+                "message": finding.message,
+                "line": finding.line,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _hierarchical(call: Call) -> SkillTree:
+    tree = call.engine.skills.tree()
+    return {
+        "categories": {
+            area: {name: list(skills) for name, skills in sub_areas.items()}
+            for area, sub_areas in tree.categories.items()
+        },
+        "total_skills": tree.total_skills,
+        "last_updated": None if tree.last_updated is None else tree.last_updated.isoformat(),
+    }
+
+
+_PARAMS = (("skill_id", "The skill's id, in kebab case."),)
+
+OPERATIONS = (
+    Operation(
+        "POST", "/skills/search", "search_skills", "Find the skills that fit a task", "skills",
+        _search, body=SkillSearchRequest, answer=SkillSearchAnswer,
+    ),
+    Operation(
+        "POST", "/skills/validate", "validate_skill", "Check a SKILL.md text", "skills",
+        _validate, body=ValidateRequest, answer=ValidateAnswer,
+    ),
+    Operation(
+        "GET", "/skills/hierarchical", "skill_tree", "All skills by area and sub-area", "skills",
+        _hierarchical, answer=SkillTree,
+    ),
+    Operation(
+        "GET", "/skills", "list_skills", "List skills by id", "skills",
+        _list, query=SkillQuery, answer=SkillList,
+    ),
+    Operation(
+        "POST", "/skills", "create_skill", "Store a new skill", "skills",
+        _create, body=SkillBody, answer=SkillDetail, status=201, errors=(409,),
+    ),
+    Operation(
+        "GET", "/skills/{skill_id}", "get_skill", "Load a whole skill, and count its use",
+        "skills", _get, answer=SkillDetail, errors=(404,), params=_PARAMS,
+    ),
+    Operation(
+        "PUT", "/skills/{skill_id}", "replace_skill", "Store a new version of a skill", "skills",
+        _replace, body=SkillBody, answer=SkillDetail, errors=(404, 409), params=_PARAMS,
+    ),
+    Operation(
+        "DELETE", "/skills/{skill_id}", "delete_skill", "Delete a skill", "skills",
+        _delete, answer=Done, errors=(404, 409), params=_PARAMS,
+    ),
+)  # fmt: skip
