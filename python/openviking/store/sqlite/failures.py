@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from openviking.errors import InputError, StoreError
+from openviking.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +37,8 @@ def as_store_error(error: apsw.Error, path: Path) -> StoreError:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn what apsw raises inside the block into StoreError, or InputError for a bad value."""
+    """Turn what apsw raises inside the block into StoreError."""
     try:
         yield
     except apsw.Error as error:
         raise as_store_error(error, path) from error
-    except OverflowError as error:
-        raise InputError(f"a number does not fit into 64 bits: {error}") from error

@@ -1,105 +1,176 @@
-"""Lexical search of skills by FTS5 and bm25, with a bound on the work of one query.
+"""Lexical search of skills: bm25 by FTS5, one term at a time, remembered until the skills change.
 
-FTS5 spends about a microsecond on every row in which a term of the query stands, and the common
-words of a question stand in most bodies. Their weight in bm25 is near zero, so terms are taken from
-the rarest on until the rows to be read reach a bound.
+FTS5 takes about a microsecond for every row in which a term of the query stands, so a question in
+common words costs it several milliseconds at some thousand skills. But bm25 of a query is the sum
+of bm25 of its terms, and the terms that stand in many rows are the ones that questions repeat. Each
+term is therefore asked for once; a query then adds up a few arrays. Nothing is approximated.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from openviking.store.words import query_terms
 from openviking.types import WordMatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import apsw
+    from numpy.typing import NDArray
 
 _FIELDS = ("name", "description", "category", "examples", "body")
+_FIELD_SETS = tuple(
+    tuple(name for bit, name in enumerate(_FIELDS) if bits >> bit & 1)
+    for bits in range(1 << len(_FIELDS))
+)
 
 # A name is a title of a few chosen words and says most about a skill; a description is written to
 # be matched; examples are true requests but of one kind each; a body of thousands of words mentions
 # many things in passing. bm25 multiplies these into the term's count before that count saturates.
-_RANK = "bm25(8.0, 4.0, 2.0, 3.0, 1.0)"
+_RANK = "bm25(skill_words, 8.0, 4.0, 2.0, 3.0, 1.0)"
 
-_ROWS_READ_MAX = 400
-_COUNTS_KEPT = 20_000
-
-_FIND = f"""
-SELECT skills.id, skill_words.rank, term_columns(skill_words)
-FROM skill_words JOIN skills ON skills.number = skill_words.rowid
-WHERE skill_words MATCH ? AND skill_words.rank MATCH '{_RANK}'
-ORDER BY skill_words.rank LIMIT ?
+_POSTINGS = f"""
+SELECT rowid, -{_RANK}, term_columns(skill_words) FROM skill_words
+WHERE skill_words MATCH ? ORDER BY rowid
 """  # noqa: S608 - constants of this module
 
+_BYTES_MAX = 8 * 2**20
+"""Memory of remembered terms; a row of a term takes 9 bytes, so this holds 900,000 rows."""
 
-class WordCounts:
-    """In how many skills each term stands: known until the skills change. Safe for threads."""
+_COMMON_ROWS_MIN = 200
+"""Below this a term is cheap to ask for, however large its share of the skills is."""
+
+_ROW, _SCORE, _BITS = np.dtype(np.int32), np.dtype(np.float32), np.dtype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Postings:
+    """Where one term stands: ascending row numbers, bm25 in each, and its fields as bits."""
+
+    rows: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    fields: NDArray[np.uint8]
+
+
+class KnownWords:
+    """What is known of one state of the skills; a new state begins with a new object.
+
+    Take it before the read that fills it: then what an old read finds is never kept for a newer
+    state. Safe for threads, which at worst ask for the same term twice.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[str, int] = {}
-        self._generation = 0
+        self._postings: dict[str, _Postings | None] = {}
+        self._ids: dict[int, str] | None = None
+        self._bytes = 0
         self._changing = threading.Lock()
 
-    def forget(self) -> None:
-        """Drop all counts, because skills have changed."""
-        with self._changing:
-            self._rows = {}
-            self._generation += 1
+    def ids(self, connection: apsw.Connection) -> dict[int, str]:
+        """Return the id of every skill by row number."""
+        if self._ids is None:
+            rows = connection.execute("SELECT number, id FROM skills")
+            self._ids = {int(number): str(skill_id) for number, skill_id in rows}
+        return self._ids
 
-    def of(self, connection: apsw.Connection, term: str) -> int:
-        """Return the number of skills that hold *term*, as its stem."""
-        known = self._rows.get(term)
-        if known is not None:
-            return known
-        generation = self._generation
-        found = int(
+    def postings(self, connection: apsw.Connection, term: str) -> _Postings | None:
+        """Return where *term* stands; None if in most skills, so that it tells nothing."""
+        if term in self._postings:
+            return self._postings[term]
+        count = int(
             connection.execute(
                 "SELECT count(*) FROM skill_words WHERE skill_words MATCH ?", (f'"{term}"',)
             ).get
         )
+        is_common = count > max(_COMMON_ROWS_MIN, len(self.ids(connection)) / 2)
+        found = None if is_common else read_postings(connection, term)
+        # A term that stands nowhere is remembered too, at the price of its name.
+        size = 200 + count * (_ROW.itemsize + _SCORE.itemsize + _BITS.itemsize)
         with self._changing:
-            if generation == self._generation and len(self._rows) < _COUNTS_KEPT:
-                self._rows[term] = found
+            if self._bytes + size > _BYTES_MAX:
+                # Starting over costs one slow query now and then; the frequent terms are back soon.
+                self._postings.clear()
+                self._bytes = 0
+            self._postings[term] = found
+            self._bytes += size
         return found
 
 
+def read_postings(connection: apsw.Connection, term: str) -> _Postings:
+    """Ask FTS5 where *term* stands."""
+    rows: list[Any] = connection.execute(_POSTINGS, (f'"{term}"',)).fetchall()
+    numbers, scores, fields = zip(*rows, strict=True) if rows else ((), (), ())
+    return _Postings(
+        np.array(numbers, dtype=_ROW),
+        np.array(scores, dtype=_SCORE),
+        np.array(fields, dtype=_BITS),
+    )
+
+
 def match(
-    connection: apsw.Connection, counts: WordCounts, query: str, limit: int
+    connection: apsw.Connection, known: KnownWords, query: str, limit: int
 ) -> list[WordMatch]:
     """Return the best skills by bm25, best first, ties by id; no words, no matches."""
-    terms = _affordable(connection, counts, query_terms(query))
-    if not terms or limit <= 0:
+    # In one order, so that the order of the words cannot change the last bit of a sum.
+    terms = sorted(query_terms(query))
+    found = {term: known.postings(connection, term) for term in terms}
+    telling = {term: at for term, at in found.items() if at is not None and len(at.rows)}
+    if not telling:
+        common = [term for term, postings in found.items() if postings is None]
+        telling = {term: read_postings(connection, term) for term in common}
+    if not telling or limit <= 0:
         return []
-    expression = " OR ".join(f'"{term}"' for term in terms)
-    rows: list[Any] = connection.execute(_FIND, (expression, limit)).fetchall()
-    found = [_to_match(row, terms) for row in rows]
-    found.sort(key=lambda hit: (-hit.score, hit.id))
-    return found
+    ids = known.ids(connection)
+    scores = np.zeros(max(ids) + 1, dtype=_SCORE)
+    for postings in telling.values():
+        scores[postings.rows] += postings.scores
+    return _describe(telling, scores, _best(scores, ids, limit), ids)
 
 
-def _affordable(connection: apsw.Connection, counts: WordCounts, terms: list[str]) -> list[str]:
-    """Keep the rarest terms whose rows together stay under the bound, at least one."""
-    ranked = sorted((rows, term) for term in terms if (rows := counts.of(connection, term)))
-    kept: list[str] = []
-    total = 0
-    for rows, term in ranked:
-        total += rows
-        if kept and total > _ROWS_READ_MAX:
-            break
-        kept.append(term)
-    return kept
-
-
-def _to_match(row: tuple[str, float, bytes], terms: list[str]) -> WordMatch:
-    skill_id, rank, columns = row
-    anywhere = 0
-    for bits in columns:
-        anywhere |= bits
-    return WordMatch(
-        id=skill_id,
-        score=-rank,
-        fields=tuple(name for at, name in enumerate(_FIELDS) if anywhere >> at & 1),
-        terms=tuple(term for term, bits in zip(terms, columns, strict=True) if bits),
+def _best(scores: NDArray[np.float32], ids: dict[int, str], limit: int) -> list[int]:
+    """Return up to *limit* rows with a score, the highest first, ties by id."""
+    rows = np.flatnonzero(scores)
+    if len(rows) > limit:
+        # All that tie with the last place stay in, so that ids decide and not row numbers.
+        last = np.partition(scores[rows], len(rows) - limit)[len(rows) - limit]
+        rows = rows[scores[rows] >= last]
+    order = sorted(
+        zip((-scores[rows]).tolist(), rows.tolist(), strict=True),
+        key=lambda pair: (pair[0], ids[pair[1]]),
     )
+    return [row for _, row in order[:limit]]
+
+
+def _describe(
+    telling: dict[str, _Postings],
+    scores: NDArray[np.float32],
+    best: Sequence[int],
+    ids: dict[int, str],
+) -> list[WordMatch]:
+    """Say for each of the *best* rows which terms it holds, and in which fields."""
+    rows = np.array(best, dtype=_ROW)
+    bits = np.zeros((len(telling), len(rows)), dtype=_BITS)
+    for number, postings in enumerate(telling.values()):
+        at = np.searchsorted(postings.rows, rows)
+        at[at == len(postings.rows)] = 0
+        bits[number] = np.where(postings.rows[at] == rows, postings.fields[at], 0)
+    terms = list(telling)
+    return [
+        WordMatch(
+            id=ids[row],
+            score=score,
+            fields=_FIELD_SETS[anywhere],
+            terms=tuple(term for term, here in zip(terms, column, strict=True) if here),
+        )
+        for row, score, anywhere, column in zip(
+            best,
+            scores[rows].tolist(),
+            np.bitwise_or.reduce(bits, axis=0).tolist(),
+            bits.T.tolist(),
+            strict=True,
+        )
+    ]

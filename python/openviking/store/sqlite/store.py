@@ -63,7 +63,7 @@ class SqliteStore:
             path or Path(self._scratch.name if self._scratch else ""), bytes_max=bytes_max
         )
         self._now = now
-        self._word_counts = matching.WordCounts()
+        self._known_words = matching.KnownWords()
 
     @property
     def path(self) -> Path:
@@ -77,7 +77,7 @@ class SqliteStore:
             skills.PreparedSkill(entry, now, "skills", at) for at, entry in enumerate(entries)
         ]
         numbers = self._database.write(lambda connection: skills.put(connection, prepared))
-        self._word_counts.forget()
+        self._known_words = matching.KnownWords()
         return numbers
 
     def delete_skills(self, ids: Sequence[str]) -> int:
@@ -90,7 +90,7 @@ class SqliteStore:
             return count
 
         count = self._database.write(work)
-        self._word_counts.forget()
+        self._known_words = matching.KnownWords()
         return count
 
     def get_skill(self, skill_id: str) -> Skill:
@@ -127,8 +127,10 @@ class SqliteStore:
 
     def match_skills(self, query: str, limit: int) -> list[WordMatch]:
         """Return the best lexical hits by bm25 over all fields, best first, ties by id."""
+        # Taken before the read begins, see KnownWords.
+        known = self._known_words
         with self._database.reading() as connection:
-            return matching.match(connection, self._word_counts, query, limit)
+            return matching.match(connection, known, query, limit)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import apsw
 
-from openviking.errors import OverloadedError, StoreError
+from openviking.errors import InputError, OverloadedError, StoreError
 from openviking.store.sqlite.failures import as_store_error
 
 if TYPE_CHECKING:
@@ -197,4 +197,8 @@ class Writer:
             translated = as_store_error(error, self._path)
             translated.__cause__ = error
             return translated
+        if isinstance(error, OverflowError):
+            refusal = InputError(f"a number does not fit into 64 bits: {error}")
+            refusal.__cause__ = error
+            return refusal
         return error
