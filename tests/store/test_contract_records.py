@@ -135,7 +135,9 @@ def test_messages_count_from_one_and_the_last_come_in_order(store: Store) -> Non
         (5, "m4", {"at": 4}),
     ]
     assert len(store.messages("s", last=100)) == 5
-    assert store.messages("s", last=0) == []
+    assert store.messages("s", last=0) == store.messages("s", last=-1) == []
+    with pytest.raises(InputError, match="64 bits"):
+        store.messages("s", last=2**70)
     assert store.messages("unknown", last=3) == []
     assert store.stats()["sessions"] == 2
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,3 +153,24 @@ def test_a_query_is_cut_to_its_bounds() -> None:
 
 def test_plain_prose_has_no_extra_forms() -> None:
     assert identifier_forms("plain words, and nothing else.") == ""
+
+
+def test_searches_during_changes_see_one_state_each(store: Store) -> None:
+    stop = threading.Event()
+
+    def search() -> int:
+        count = 0
+        while not stop.is_set():
+            for hit in store.match_skills("terraform ansible", 500):
+                assert hit.terms in (("terraform",), ("ansible",))
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(3) as pool:
+        searches = [pool.submit(search) for _ in range(3)]
+        for at in range(30):
+            word = ("terraform", "ansible")[at % 2]
+            store.put_skills([entry(skill(f"s{number}", body=word)) for number in range(at)])
+            store.delete_skills([f"s{at // 2}"])
+        stop.set()
+        assert all(future.result(10) for future in searches)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from openviking.errors import StoreError
+from openviking.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +35,23 @@ def as_store_error(error: apsw.Error, path: Path) -> StoreError:
     return StoreError(f"store {path}: {advice} (SQLite: {type(error).__name__}: {error})")
 
 
+def for_caller(error: BaseException, path: Path) -> BaseException:
+    """Return *error* as the error of ours that it means; any other as it is."""
+    ours: BaseException
+    if isinstance(error, apsw.Error):
+        ours = as_store_error(error, path)
+    elif isinstance(error, OverflowError):
+        ours = InputError(f"a number does not fit into 64 bits: {error}")
+    else:
+        return error
+    ours.__cause__ = error
+    return ours
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn what apsw raises inside the block into StoreError."""
+    """Turn what apsw raises inside the block into errors of ours."""
     try:
         yield
-    except apsw.Error as error:
-        raise as_store_error(error, path) from error
+    except (apsw.Error, OverflowError) as error:
+        raise for_caller(error, path) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from openviking.store.sqlite import skills
 from openviking.store.words import query_terms
 from openviking.types import WordMatch
 
@@ -60,11 +61,11 @@ class _Postings:
 class KnownWords:
     """What is known of one state of the skills; a new state begins with a new object.
 
-    Take it before the read that fills it: then what an old read finds is never kept for a newer
-    state. Safe for threads, which at worst ask for the same term twice.
+    Safe for threads, which at worst ask for the same term twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
+        self.version = version
         self._postings: dict[str, _Postings | None] = {}
         self._ids: dict[int, str] | None = None
         self._bytes = 0
@@ -100,6 +101,25 @@ class KnownWords:
         return found
 
 
+class WordMemory:
+    """Gives each read what is known of exactly the state that it sees. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._newest = KnownWords(-1)
+        self._changing = threading.Lock()
+
+    def of(self, connection: apsw.Connection) -> KnownWords:
+        """Return what is known of the skills as *connection* sees them in its transaction."""
+        version = skills.version(connection)
+        with self._changing:
+            if version > self._newest.version:
+                self._newest = KnownWords(version)
+            if version == self._newest.version:
+                return self._newest
+        # This read began before a change that others know already: it is the last of its kind.
+        return KnownWords(version)
+
+
 def read_postings(connection: apsw.Connection, term: str) -> _Postings:
     """Ask FTS5 where *term* stands."""
     rows: list[Any] = connection.execute(_POSTINGS, (f'"{term}"',)).fetchall()
@@ -112,11 +132,12 @@ def read_postings(connection: apsw.Connection, term: str) -> _Postings:
 
 
 def match(
-    connection: apsw.Connection, known: KnownWords, query: str, limit: int
+    connection: apsw.Connection, memory: WordMemory, query: str, limit: int
 ) -> list[WordMatch]:
     """Return the best skills by bm25, best first, ties by id; no words, no matches."""
     # In one order, so that the order of the words cannot change the last bit of a sum.
     terms = sorted(query_terms(query))
+    known = memory.of(connection)
     found = {term: known.postings(connection, term) for term in terms}
     telling = {term: at for term, at in found.items() if at is not None and len(at.rows)}
     if not telling:

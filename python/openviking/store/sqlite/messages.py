@@ -54,7 +54,7 @@ def last(connection: apsw.Connection, session_id: str, count: int) -> list[Messa
         "SELECT seq, role, content, metadata, messages.created_at FROM messages "
         "JOIN sessions ON sessions.number = session WHERE sessions.id = ? "
         "ORDER BY seq DESC LIMIT ?",
-        (session_id, count),
+        (session_id, max(count, 0)),
     ).fetchall()
     return [
         Message(

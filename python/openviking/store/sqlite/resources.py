@@ -117,9 +117,9 @@ def page(
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM resources "  # noqa: S608 - constants; values are bound
         f"WHERE {' AND '.join(conditions)} ORDER BY target_uri LIMIT ?",
-        (*values, limit + 1),
+        (*values, max(limit, 0) + 1),
     ).fetchall()
-    found = tuple(_to_resource(row) for row in rows[:limit])
+    found = tuple(_to_resource(row) for row in rows[: max(limit, 0)])
     return ResourcePage(found, found[-1].target_uri if len(rows) > limit and found else None)
 
 

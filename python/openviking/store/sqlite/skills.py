@@ -68,6 +68,7 @@ class PreparedSkill:
 
 def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> list[RowIds]:
     """Insert or replace; return the new passage numbers of each skill, in passage order."""
+    _count_change(connection)
     return [_put_one(connection, skill) for skill in skills]
 
 
@@ -95,6 +96,7 @@ def _put_one(connection: apsw.Connection, skill: PreparedSkill) -> RowIds:
 
 def delete(connection: apsw.Connection, ids: Sequence[str]) -> int:
     """Delete skills with all that belongs to them; return how many existed."""
+    _count_change(connection)
     count = 0
     for skill_id in ids:
         number = connection.execute(
@@ -127,6 +129,18 @@ def digests(connection: apsw.Connection, build_id: str) -> dict[str, str]:
             "(SELECT number FROM builds WHERE build_id = ?)",
             (build_id,),
         )
+    )
+
+
+def version(connection: apsw.Connection) -> int:
+    """Return a number that grows with every change to a skill's words."""
+    return int(connection.execute("SELECT value FROM meta WHERE key = 'skills_version'").get or 0)
+
+
+def _count_change(connection: apsw.Connection) -> None:
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('skills_version', '1') ON CONFLICT (key) "
+        "DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
     )
 
 

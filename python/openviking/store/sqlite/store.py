@@ -63,7 +63,7 @@ class SqliteStore:
             path or Path(self._scratch.name if self._scratch else ""), bytes_max=bytes_max
         )
         self._now = now
-        self._known_words = matching.KnownWords()
+        self._word_memory = matching.WordMemory()
 
     @property
     def path(self) -> Path:
@@ -76,9 +76,7 @@ class SqliteStore:
         prepared = [
             skills.PreparedSkill(entry, now, "skills", at) for at, entry in enumerate(entries)
         ]
-        numbers = self._database.write(lambda connection: skills.put(connection, prepared))
-        self._known_words = matching.KnownWords()
-        return numbers
+        return self._database.write(lambda connection: skills.put(connection, prepared))
 
     def delete_skills(self, ids: Sequence[str]) -> int:
         """Delete skills and their passages; return how many existed."""
@@ -89,9 +87,7 @@ class SqliteStore:
             _give_back_space(connection)
             return count
 
-        count = self._database.write(work)
-        self._known_words = matching.KnownWords()
-        return count
+        return self._database.write(work)
 
     def get_skill(self, skill_id: str) -> Skill:
         """Return the whole skill, body included; raises NotFoundError."""
@@ -127,10 +123,8 @@ class SqliteStore:
 
     def match_skills(self, query: str, limit: int) -> list[WordMatch]:
         """Return the best lexical hits by bm25 over all fields, best first, ties by id."""
-        # Taken before the read begins, see KnownWords.
-        known = self._known_words
         with self._database.reading() as connection:
-            return matching.match(connection, known, query, limit)
+            return matching.match(connection, self._word_memory, query, limit)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import apsw
 
-from openviking.errors import InputError, OverloadedError, StoreError
-from openviking.store.sqlite.failures import as_store_error
+from openviking.errors import OverloadedError, StoreError
+from openviking.store.sqlite.failures import for_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +143,7 @@ class Writer:
         except apsw.Error as error:
             # Not worth trying each alone: every one would wait for the same lock.
             for job in group:
-                job.fail(as_store_error(error, self._path))
+                job.fail(for_caller(error, self._path))
             return True
         try:
             if not all(self._try_in_savepoint(job) for job in group):
@@ -166,7 +166,7 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who gets it
             if not self._connection.in_transaction:
                 return False
-            job.fail(self._for_caller(error))
+            job.fail(for_caller(error, self._path))
             self._connection.execute("ROLLBACK TO job")
         self._connection.execute("RELEASE job")
         return True
@@ -178,7 +178,7 @@ class Writer:
             self._connection.execute("COMMIT")
             job.succeed()
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who gets it
-            job.fail(self._for_caller(error))
+            job.fail(for_caller(error, self._path))
         finally:
             self._leave_transaction()
 
@@ -191,14 +191,3 @@ class Writer:
                 # SQLite leaves the transaction even when the rollback meets a disk error; if it
                 # did not, the next BEGIN fails and says so.
                 return
-
-    def _for_caller(self, error: BaseException) -> BaseException:
-        if isinstance(error, apsw.Error):
-            translated = as_store_error(error, self._path)
-            translated.__cause__ = error
-            return translated
-        if isinstance(error, OverflowError):
-            refusal = InputError(f"a number does not fit into 64 bits: {error}")
-            refusal.__cause__ = error
-            return refusal
-        return error
