@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -83,7 +84,8 @@ class ProgressLine:
         self._done = self._total = 0
         self._first = None
         self._began = self._clock()
-        self._shown_at = self._began - self._interval_s if self._moves else self._began
+        # Drawn at once for an eye; in a log only if it lasts, or at the end.
+        self._shown_at = -math.inf if self._moves else self._began
 
     def _end(self) -> None:
         if self._first is None and not self._shown_chars:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from openviking.cli.options import State, common, model, pass_state, setting, st
 from openviking.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 
@@ -55,13 +57,11 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
             "the server is a distribution of its own, openviking-asgi, and is not installed; "
             "run `pip install ./asgi` in the OpenViking repository"
         )
-    # As process 1 of a container a process ignores SIGTERM unless it handles it: a first pull of
-    # minutes must end at once. The server sets its own handler later.
-    signal.signal(signal.SIGTERM, _end)
     settings = state.settings()
-    from openviking.cli import model as model_commands
+    from openviking.cli.model import require
 
-    model_commands.require(settings, is_pulling=is_pulling)
+    with _ending_on_sigterm():
+        require(settings, is_pulling=is_pulling)
     if is_replica:
         from openviking.cli.replica import claim_storage
 
@@ -74,6 +74,20 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
     serve(settings)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    del frame
-    sys.exit(128 + number)
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """End at once on SIGTERM; the server has a handler of its own.
+
+    As process 1 of a container a process ignores SIGTERM unless it handles it, and a first pull
+    takes minutes.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,206 @@
+"""`openviking skills` and `openviking search`: a folder in, the right skill out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from openviking.skills.search import QUERY_CHARS_REFUSED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run, Spawn
+
+
+@pytest.fixture
+def imported(run: Run, skill_folder: Path) -> Run:
+    assert run("skills", "import", skill_folder).exit_code == 0
+    return run
+
+
+def test_an_import_counts_what_it_did_and_names_what_it_refused(run: Run, skill_folder: Path):
+    result = run("skills", "import", skill_folder)
+
+    assert result.exit_code == 0
+    assert result.stdout == "2 added, 0 updated, 0 unchanged, 0 removed, 1 refused\n"
+    assert "refused: error   file-empty" in result.stderr
+    assert "empty/SKILL.md" in result.stderr
+    assert "3 files of 3 files" in result.stderr
+
+
+def test_a_second_import_encodes_nothing(run: Run, skill_folder: Path):
+    first = json.loads(run("skills", "import", skill_folder, "--json").stdout)
+    second = json.loads(run("skills", "import", skill_folder, "--json").stdout)
+
+    assert first["passages_encoded"] > 0
+    assert second["passages_encoded"] == 0
+    assert sorted(second["unchanged"]) == ["csv-cleaner", "release-notes"]
+    assert second["refused"][0]["code"] == "file-empty"
+
+
+def test_a_strict_import_fails_for_a_refused_file_but_keeps_the_others(
+    run: Run, skill_folder: Path
+):
+    result = run("skills", "import", skill_folder, "--strict")
+
+    assert result.exit_code == 1
+    assert len(json.loads(run("skills", "list", "--json").stdout)) == 2
+
+
+def test_pruning_deletes_what_is_gone_from_the_folder(imported: Run, skill_folder: Path):
+    (skill_folder / "csv-cleaner" / "SKILL.md").unlink()
+
+    kept = imported("skills", "import", skill_folder)
+    pruned = imported("skills", "import", skill_folder, "--prune")
+
+    assert "0 removed" in kept.stdout
+    assert "1 removed" in pruned.stdout
+    found = json.loads(imported("skills", "list", "--json").stdout)
+    assert [skill["id"] for skill in found] == ["release-notes"]
+
+
+@pytest.mark.parametrize("words", [["search"], ["skills", "search"]])
+def test_the_fitting_skill_comes_first_and_says_why(imported: Run, words: list[str]):
+    result = imported(*words, "clean", "a", "messy", "csv", "--json")
+
+    found = json.loads(result.stdout)
+    assert found["query"] == "clean a messy csv"
+    assert found["found_count"] == len(found["skills"]) >= 1
+    best = found["skills"][0]
+    assert best["id"] == "csv-cleaner"
+    assert 0 < best["score"] <= 1
+    assert "csv" in best["why"]["terms"]
+    assert "body" not in best
+
+
+def test_a_person_gets_a_line_per_hit(imported: Run):
+    result = imported("search", "write release notes", "--why", "-k", "1")
+
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[1] == "release-notes"
+    assert "Write release notes from commits" in lines[0]
+    assert "meaning" in lines[1]
+    assert len(lines) == 2
+
+
+def test_nothing_that_fits_is_no_error(imported: Run):
+    result = imported("search", "zzqx", "--category", "no-such-category", "--json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["skills"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["x", "-k", "0"], "at least 1"),
+        (["x", "-k", "1000000000"], "at most 1000"),
+        (["  "], "query is empty"),
+        ([], "Missing argument 'QUERY"),
+        (["x" * (QUERY_CHARS_REFUSED + 1)], "at most"),
+    ],
+)
+def test_a_wrong_query_is_refused(run: Run, words: list[str], said: str):
+    result = run("search", *words)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_show_prints_fields_and_instructions(imported: Run):
+    shown = imported("skills", "show", "release-notes")
+    record = json.loads(imported("skills", "show", "release-notes", "--json").stdout)
+
+    assert "Read the commits." in shown.stdout
+    assert "category     writing" in shown.stdout
+    assert record["body"].startswith("# Release notes")
+    assert record["origin"] == "folder"
+
+
+def test_list_can_be_narrowed_and_the_tree_names_all(imported: Run):
+    listed = imported("skills", "list", "--category", "writing")
+    tree = json.loads(imported("skills", "tree", "--json").stdout)
+
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["id", "release-notes"]
+    assert tree["total_skills"] == 2
+    assert "writing" in tree["categories"]
+    assert "release-notes" in imported("skills", "tree").stdout
+
+
+def test_deleting_spares_the_file_and_an_unknown_id_is_an_error(imported: Run, skill_folder: Path):
+    deleted = imported("skills", "rm", "csv-cleaner")
+    again = imported("skills", "rm", "csv-cleaner")
+
+    assert deleted.exit_code == 0
+    assert (skill_folder / "csv-cleaner" / "SKILL.md").exists()
+    assert again.exit_code == 1
+    assert "csv-cleaner" in again.stderr
+
+
+def test_a_skill_cannot_paint_the_terminal(run: Run, tmp_path: Path):
+    folder = tmp_path / "evil" / "evil"
+    folder.mkdir(parents=True)
+    (folder / "SKILL.md").write_text(
+        '---\nname: evil\ndescription: "clear \\e[2J screen"\n---\nBody \x1b[31mred\n', "utf-8"
+    )
+    run("skills", "import", tmp_path / "evil")
+
+    for words in (["list"], ["show", "evil"], ["search", "clear screen"], ["tree"]):
+        assert "\x1b[2J" not in run("skills", *words).stdout
+        assert "\x1b[31m" not in run("skills", *words).stdout
+
+
+def test_validate_lists_findings_and_fails_for_errors_only(run: Run, skill_folder: Path):
+    result = run("skills", "validate", skill_folder)
+    without_error = run("skills", "validate", skill_folder / "csv-cleaner")
+    strict = run("skills", "validate", skill_folder / "csv-cleaner", "--strict")
+
+    assert result.exit_code == 1
+    assert "error   file-empty" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("3 files: 1 errors, ")
+    assert without_error.exit_code == 0
+    assert "frontmatter-missing" in without_error.stdout
+    assert strict.exit_code == 1
+
+
+def test_validate_as_json_names_file_skill_and_codes(run: Run, skill_folder: Path):
+    found = json.loads(run("skills", "validate", skill_folder, "--json").stdout)
+
+    by_id = {report["skill_id"]: report for report in found}
+    assert set(by_id) == {None, "csv-cleaner", "release-notes"}
+    assert by_id["release-notes"]["is_valid"] is True
+    assert by_id[None]["findings"][0]["code"] == "file-empty"
+
+
+@pytest.mark.parametrize("words", [["import"], ["validate"]])
+def test_a_missing_folder_is_named(run: Run, tmp_path: Path, words: list[str]):
+    result = run("skills", *words, tmp_path / "no-such")
+
+    assert result.exit_code == 2
+    assert "no-such: no such file or folder" in result.stderr
+
+
+def test_validating_needs_neither_model_nor_storage(
+    spawn: Spawn, skill_folder: Path, tmp_path: Path
+):
+    done = spawn(
+        "skills", "validate", skill_folder, "--json",
+        OPENVIKING_STORAGE_PATH="/proc/none", OPENVIKING_MODEL_DIR=str(tmp_path / "none"),
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert len(json.loads(done.stdout)) == 3
+
+
+def test_with_the_real_model_words_in_common_are_not_needed(
+    spawn: Spawn, skill_folder: Path, model_dir: Path
+):
+    imported = spawn("skills", "import", skill_folder, "--model-dir", model_dir)
+
+    found = spawn("search", "tidy up a broken spreadsheet", "--json", "--model-dir", model_dir)
+
+    assert imported.returncode == found.returncode == 0, imported.stderr + found.stderr
+    assert json.loads(found.stdout)["skills"][0]["id"] == "csv-cleaner"
