@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import resource as limits
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,37 +128,40 @@ def test_a_path_that_cannot_be_written_is_named(folder: str) -> None:
         SqliteStore(Path(folder))
 
 
-def test_a_read_only_folder_is_refused(filled: Path) -> None:
-    filled.chmod(0o555)
-    (filled / "openviking.lock").chmod(0o444)
+@pytest.fixture
+def open_to_all(filled: Path) -> Iterator[Path]:
+    """A store's folder that other users reach, which they do not below pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(shutil.copytree(filled, name, dirs_exist_ok=True))
+        folder.chmod(0o777)
+        (folder / "openviking.lock").chmod(0o666)
+        yield folder
+
+
+def open_without_rights(folder: Path) -> str:
+    """Open and check the store as a user who may do only what the file modes say."""
     program = (
         "import os, sys, pathlib; from openviking.store import SqliteStore\n"
         # Root may write anywhere; nobody may not.
         "if os.geteuid() == 0: os.seteuid(65534)\n"
-        "SqliteStore(pathlib.Path(sys.argv[1]))"
+        "SqliteStore(pathlib.Path(sys.argv[1])).check()"
     )
-    for folder in (filled, *filled.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    refused = in_new_process(program, filled)
-    filled.chmod(0o755)
-    assert "StoreError" in refused.stderr
-    assert str(filled) in refused.stderr
+    return in_new_process(program, folder).stderr
 
 
-def test_a_read_only_database_file_is_refused(filled: Path) -> None:
-    (filled / "openviking.db").chmod(0o444)
-    filled.chmod(0o777)
-    (filled / "openviking.lock").chmod(0o666)
-    for folder in filled.parents[:3]:
-        folder.chmod(folder.stat().st_mode | 0o055)
-    refused = in_new_process(
-        "import os, sys, pathlib; from openviking.store import SqliteStore\n"
-        "if os.geteuid() == 0: os.seteuid(65534)\n"
-        "SqliteStore(pathlib.Path(sys.argv[1])).check()",
-        filled,
-    )
-    assert "StoreError" in refused.stderr
-    assert "writable" in refused.stderr
+def test_a_read_only_folder_is_refused(open_to_all: Path) -> None:
+    (open_to_all / "openviking.lock").unlink()
+    open_to_all.chmod(0o555)
+    refusal = open_without_rights(open_to_all)
+    assert "StoreError" in refusal
+    assert f"{open_to_all}: expected a folder that can be written; Permission denied" in refusal
+
+
+def test_a_read_only_database_file_is_refused(open_to_all: Path) -> None:
+    (open_to_all / "openviking.db").chmod(0o444)
+    refusal = open_without_rights(open_to_all)
+    assert "StoreError" in refusal
+    assert "read-only; make both writable" in refusal
 
 
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> None:
