@@ -7,7 +7,9 @@ with the ONNX graphs. Run it again only if the texts change:
 
 FOLDER holds ``model.safetensors`` and ``tokenizer.json`` of all-mpnet-base-v2. The result goes to
 ``python/openviking/encoder/reference_vectors.npy``: (40, 768) float32, one row per text of
-``reference_texts.json`` beside it.
+``reference_texts.json`` beside it. They were compared once with sentence-transformers 6.2.0 on
+torch 2.15.0 (float32): no component differs by more than 1e-6, except in the text that spells out
+control tokens, which sentence-transformers parses and this project reads as plain text.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_HEADS = 12
 _WINDOW = 384
 _DATA = Path(__file__).parent.parent / "python/openviking/encoder"
 _erf = np.vectorize(erf, otypes=[np.float64])
@@ -63,24 +64,27 @@ def bucket_of(offset: int) -> int:
 
 def linear(source: Array, tensors: dict[str, Array], name: str) -> Array:
     """Apply one linear layer."""
-    return source @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+    product: Array = source @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+    return product
 
 
 def norm(source: Array, tensors: dict[str, Array], name: str) -> Array:
     """Normalise each row, then scale and shift it."""
     centred = source - source.mean(axis=-1, keepdims=True)
     spread = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
-    return centred / spread * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+    scaled: Array = centred / spread * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+    return scaled
 
 
 def attend(hidden: Array, bias: Array, tensors: dict[str, Array], name: str) -> Array:
     """Attend with the relative bias added to the scaled scores."""
     count, width = hidden.shape
-    head_width = width // _HEADS
+    heads = len(bias)
+    head_width = width // heads
 
     def split(part: str) -> Array:
         merged = linear(hidden, tensors, f"{name}.{part}")
-        return merged.reshape(count, _HEADS, head_width).transpose(1, 0, 2)
+        return merged.reshape(count, heads, head_width).transpose(1, 0, 2)
 
     scores = split("q") @ split("k").transpose(0, 2, 1) / np.sqrt(head_width) + bias
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -111,8 +115,9 @@ def embed(ids: list[int], tensors: dict[str, Array]) -> Array:
             f"{name}.output.LayerNorm",
         )
         layer += 1
-    mean = hidden.mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    mean: Array = hidden.mean(axis=0)
+    mean /= np.linalg.norm(mean)
+    return mean
 
 
 def main() -> None:

@@ -12,18 +12,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from openviking.encoder.builds import BUILDER, build_id, for_this_machine, open_build
 from openviking.encoder.graph import write_graph
-from openviking.encoder.layout import RUNTIME_VERSION, lay_out, lay_out_again, machine_id
+from openviking.encoder.layout import lay_out, lay_out_again, machine_id
 from openviking.encoder.machine import processor_count
-from openviking.encoder.manifest import (
-    MODEL,
-    BuildKey,
-    Manifest,
-    record_files,
-    write_manifest,
-)
+from openviking.encoder.manifest import BuildKey, Manifest, record_files, write_manifest
 from openviking.encoder.reference import check_cosines, measure_cosines
-from openviking.encoder.session import SingleTextSession
+from openviking.encoder.spec import TOKENIZER, WEIGHTS
 from openviking.encoder.tokenizer import TextTokenizer
 from openviking.encoder.weights import read_weights
 from openviking.errors import EncoderError
@@ -32,85 +27,68 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from openviking.encoder.session import TokenSession
-    from openviking.encoder.source import SourceFiles
-
-TOKENS_MAX = 384
-"""The window that the model was trained for; two files of the model name other limits wrongly."""
-
-BUILDER = 1
-"""Version of the arithmetic written by this package: raise it when vectors change."""
-
-BUILDABLE = (BuildKey("int8", "ort"), BuildKey("fp32", "ort"))
-"""The combinations of precision and kernels that exist."""
-
-TOKENIZER = "tokenizer.json"
+    from openviking.encoder.spec import ModelSpec
+    from openviking.types import StageProgress
 
 
-def build(source: SourceFiles, key: BuildKey, folder: Path) -> Manifest:
-    """Build *key* from *source* into *folder*, replacing what may be there.
+def build(
+    spec: ModelSpec, source: Path, key: BuildKey, folder: Path, report: StageProgress
+) -> Manifest:
+    """Build *key* from the verified files in *source* into *folder*, replacing what may be there.
 
     Raises:
-        EncoderError: the source is no MPNet, or the result computes wrong vectors here.
-        InputError: there is no such build.
+        EncoderError: the source is no MPNet, the disk is full, or the result computes wrong
+            vectors on this machine.
     """
     with _temporary(folder) as work:
-        weights = read_weights(source.weights)
+        weights = read_weights(source / WEIGHTS)
         plain = work / "plain"
         plain.mkdir()
         graph = write_graph(
-            weights, plain, quantized=key.precision == "int8", tokens_max=TOKENS_MAX
+            weights,
+            plain,
+            quantized=key.precision == "int8",
+            tokens_max=spec.tokens_max,
+            advance=lambda done, total: report(f"build {key}", done, total),
         )
         files = lay_out(graph, work)
         shutil.rmtree(plain)
-        shutil.copyfile(source.tokenizer, work / TOKENIZER)
+        shutil.copyfile(source / TOKENIZER, work / TOKENIZER)
         manifest = Manifest(
-            build_id=build_id(key, source.weights_sha256),
+            build_id=build_id(spec, key),
             builder=BUILDER,
             precision=key.precision,
             kernels=key.kernels,
-            source_sha256=source.weights_sha256,
+            source_sha256=spec.source_sha256,
             machine=machine_id(),
             cosine_mean=0.0,
             cosine_min=0.0,
             files=record_files(work, [*files, TOKENIZER]),
         )
-        return _finish(work, manifest)
+        return _finish(spec, work, manifest, report)
 
 
-def lay_out_for_this_machine(folder: Path, old: Manifest) -> Manifest:
+def lay_out_for_this_machine(spec: ModelSpec, folder: Path, old: Manifest) -> Manifest:
     """Rearrange the weights of a build that came from another machine or another runtime."""
     with _temporary(folder) as work:
         files = lay_out_again(folder, work)
         shutil.copyfile(folder / TOKENIZER, work / TOKENIZER)
-        manifest = replace(for_this_machine(old), files=record_files(work, [*files, TOKENIZER]))
-        return _finish(work, manifest)
+        manifest = replace(
+            for_this_machine(spec, old), files=record_files(work, [*files, TOKENIZER])
+        )
+        return _finish(spec, work, manifest, lambda _stage, _done, _total: None)
 
 
-def for_this_machine(manifest: Manifest) -> Manifest:
-    """Return the manifest of the same build as it computes here."""
-    return replace(
-        manifest,
-        build_id=build_id(manifest.key, manifest.source_sha256),
-        machine=machine_id(),
-    )
-
-
-def build_id(key: BuildKey, source_sha256: str) -> str:
-    """Name weights and arithmetic: source, builder, precision, kernels and runtime version."""
-    return f"{MODEL}-{key}-{BUILDER}-{source_sha256[:8]}-ort{RUNTIME_VERSION}"
-
-
-def open_build(folder: Path, manifest: Manifest, *, threads: int) -> TokenSession:
-    """Open the build in *folder*; weights that are not laid out for this machine are copied."""
-    is_laid_out = manifest.machine == machine_id()
-    return SingleTextSession(folder / "model.onnx", threads=threads, laid_out=is_laid_out)
-
-
-def _finish(work: Path, manifest: Manifest) -> Manifest:
-    tokenizer = TextTokenizer(work / TOKENIZER, tokens_max=TOKENS_MAX)
+def _finish(spec: ModelSpec, work: Path, manifest: Manifest, report: StageProgress) -> Manifest:
+    """Measure the new build against the reference and write its manifest, the last file."""
+    tokenizer = TextTokenizer(work / TOKENIZER, tokens_max=spec.tokens_max)
     session = open_build(work, manifest, threads=processor_count())
-    mean, least = measure_cosines(tokenizer, session)
+    mean, least = measure_cosines(
+        spec.reference,
+        tokenizer,
+        session,
+        lambda done, total: report(f"check {manifest.key}", done, total),
+    )
     check_cosines(manifest.precision, mean, least)
     manifest = replace(manifest, cosine_mean=mean, cosine_min=least)
     write_manifest(work, manifest)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from openviking.encoder import models
-from openviking.encoder.build import TOKENS_MAX, open_build
+from openviking.encoder.builds import build_key, open_build
 from openviking.encoder.machine import processor_count
-from openviking.encoder.manifest import DEFAULT_KERNELS, MODEL, BuildKey
 from openviking.encoder.scheduler import Scheduler
+from openviking.encoder.spec import ALL_MPNET_BASE_V2
 from openviking.encoder.tokenizer import TextTokenizer
 from openviking.errors import EncoderError, InputError, LimitError
 from openviking.types import Embeddings
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from openviking.encoder.session import TokenSession
     from openviking.encoder.tokenizer import Tokens
 
-DIM = 768
 TEXTS_MAX = 1 << 14
 """Texts in one call at most: 16384, whose vectors take 50 MB."""
 
@@ -53,7 +52,7 @@ class Encoder:
         self._scheduler = Scheduler(
             session.run,
             plan_batches,
-            dim=DIM,
+            dim=ALL_MPNET_BASE_V2.dim,
             batch_tokens=session.batch_tokens,
             queue_max=_QUEUE_MAX,
         )
@@ -85,7 +84,7 @@ class Encoder:
         """
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1", loc=("threads",))
-        key = BuildKey(precision, kernels or DEFAULT_KERNELS[precision])
+        key = build_key(precision, kernels)
         try:
             folder, manifest = models.ready(key, model_dir)
         except EncoderError:
@@ -94,7 +93,7 @@ class Encoder:
             models.pull(model_dir, builds=(key,))
             folder, manifest = models.ready(key, model_dir)
         return cls(
-            TextTokenizer(folder / "tokenizer.json", tokens_max=TOKENS_MAX),
+            TextTokenizer(folder / "tokenizer.json", tokens_max=ALL_MPNET_BASE_V2.tokens_max),
             open_build(folder, manifest, threads=threads or processor_count()),
             manifest,
         )
@@ -102,17 +101,17 @@ class Encoder:
     @property
     def dim(self) -> int:
         """Width of the vectors: 768."""
-        return DIM
+        return ALL_MPNET_BASE_V2.dim
 
     @property
     def tokens_max(self) -> int:
         """Tokens that the model reads at most, its two markers included: 384."""
-        return TOKENS_MAX
+        return ALL_MPNET_BASE_V2.tokens_max
 
     @property
     def model(self) -> str:
         """Name of the model."""
-        return MODEL
+        return ALL_MPNET_BASE_V2.name
 
     @property
     def build_id(self) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.encoder.weights import Weights
+    from openviking.types import Progress
 
 EPSILON = 1e-5
 FIRST_POSITION = 2
@@ -38,7 +39,9 @@ _ALIGNMENT = 4096  # a page, so that every initialiser can be mapped
 _MICROSOFT = "com.microsoft"
 
 
-def write_graph(weights: Weights, folder: Path, *, quantized: bool, tokens_max: int) -> Path:
+def write_graph(
+    weights: Weights, folder: Path, *, quantized: bool, tokens_max: int, advance: Progress
+) -> Path:
     """Write ``graph.onnx`` and ``graph.bin`` into *folder* and return the path of the former.
 
     Args:
@@ -46,10 +49,11 @@ def write_graph(weights: Weights, folder: Path, *, quantized: bool, tokens_max: 
         folder: an existing folder.
         quantized: True for 8-bit blocks of 128 (MatMulNBits), False for float32.
         tokens_max: longest text, markers included; sets the size of the relative bias table.
+        advance: is told after each layer.
     """
     with (folder / "graph.bin").open("wb") as data:
         writer = _GraphWriter(weights, data, quantized=quantized, tokens_max=tokens_max)
-        model = writer.write()
+        model = writer.write(advance)
     path = folder / "graph.onnx"
     path.write_bytes(model.SerializeToString())
     return path
@@ -86,13 +90,14 @@ class _GraphWriter:
         self._initializers: list[onnx.TensorProto] = []
         self._scope = ""
 
-    def write(self) -> onnx.ModelProto:
+    def write(self, advance: Progress) -> onnx.ModelProto:
         """Emit the whole forward pass."""
         hidden = self._embed()
         bias = self._sliced_bias()
         for layer in range(self._weights.layers):
             with self._scoped(f"encoder.layer.{layer}."):
                 hidden = self._layer(hidden, bias)
+            advance(layer + 1, self._weights.layers)
         self._pool(hidden)
         graph = helper.make_graph(
             self._nodes,

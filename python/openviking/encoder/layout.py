@@ -12,7 +12,6 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import onnx
 import onnxruntime
 
 from openviking.encoder.machine import instruction_set_id
@@ -68,6 +67,8 @@ def lay_out_again(old: Path, folder: Path) -> list[str]:
 
 def without_layout(path: Path) -> bytes:
     """Return the ONNX file *path* without its references to rearranged weights."""
+    import onnx  # noqa: PLC0415 - 10 MB that a process which only encodes does not need
+
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's DecodeError is not a public name

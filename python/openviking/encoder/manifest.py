@@ -26,7 +26,6 @@ Precision: TypeAlias = Literal["int8", "fp32"]
 Kernels: TypeAlias = Literal["native", "ort"]
 """Who computes: this package's operators inside ONNX Runtime, or its stock operators alone."""
 
-MODEL = "all-mpnet-base-v2"
 DEFAULT_KERNELS: Mapping[Precision, Kernels] = {"int8": "ort", "fp32": "ort"}
 """What ``kernels=None`` means: the one place where the default is chosen."""
 
@@ -46,10 +45,6 @@ class BuildKey:
 
     def __str__(self) -> str:
         return f"{self.precision}-{self.kernels}"
-
-
-DEFAULT_BUILD = BuildKey("int8", DEFAULT_KERNELS["int8"])
-"""The build that is pulled and opened if nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)

