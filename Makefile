@@ -11,6 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8002
 PYTEST_ARGS ?=
+PEERS_VENV := .venv-peers
+PEERS_ARGS ?=
+TORCH ?=
+PEERS_REQUIREMENTS := benches/peers/requirements.txt $(if $(TORCH),benches/peers/requirements-torch.txt)
 
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
@@ -66,6 +70,17 @@ format: build/deps ## format all code
 bench: model ## measure against the targets and against peers; prints a table
 	$(BIN)/python -m benches
 
+$(PEERS_VENV)/bin/python:
+	@deploy/bootstrap.sh $(PYTHON) $(PEERS_VENV)
+
+build/peers-deps$(TORCH): $(PEERS_REQUIREMENTS) | $(PEERS_VENV)/bin/python
+	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PEERS_REQUIREMENTS:%=-r %)
+	@mkdir -p build && touch $@
+
+.PHONY: peers
+peers: build/native build/peers-deps$(TORCH) ## compare encoders with other projects (TORCH=1: torch too, some GB)
+	$(BIN)/python -m benches.peers $(PEERS_ARGS)
+
 .PHONY: clean
 clean: ## remove everything that was built here (not the model, not your data)
-	rm -rf build dist target $(VENV) python/openviking/*.so
+	rm -rf build dist target $(VENV) $(PEERS_VENV) python/openviking/*.so
