@@ -83,10 +83,23 @@ class Snapshot:
     children: Mapping[str, tuple[str, ...]]
     version: int = 0
     _rows_by_category: dict[str, RowIds] = field(default_factory=dict)
+    _sums: list[tuple[NDArray[np.float32], int]] = field(default_factory=list)
 
     def page(self, after: str | None) -> tuple[str, ...]:
         """Return the ids behind *after* in order."""
         return self.ids if after is None else self.ids[bisect_right(self.ids, after) :]
+
+    def summaries(self) -> tuple[NDArray[np.float32], int]:
+        """Return the sum of the summary vectors that can be found, (dim,), and their number."""
+        if not self._sums:
+            found = [
+                entry.summary
+                for entry in self.entries.values()
+                if entry.summary is not None and entry.row_count
+            ]
+            total = np.sum(found, axis=0) if found else np.zeros(1, np.float32)
+            self._sums.append((total, len(found)))
+        return self._sums[0]
 
     def rows_of(self, category: str) -> RowIds:
         """Return the index rows of a category's visible skills, sorted; computed once."""

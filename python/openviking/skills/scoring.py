@@ -1,25 +1,30 @@
 """Every weight and threshold of skill search, with its reason, and the sum of both signals.
 
-The score of a skill for a query is ``meaning + WORDS_WEIGHT * words``:
+The score of a skill for a query is ``meaning + WORDS_WEIGHT * bm25 / (best + WORDS_SURE)``:
 
 - *meaning* is the cosine of the query with the skill's summary, raised by half of what its best
   other passage has over it. A long body has more passages and so more chances of a lucky match;
   halving the gain keeps such skills in place, and a skill without a body loses nothing.
-- *words* is bm25 over all fields, on its own open scale: a rare word such as ``kubectl`` that names
-  the right skill may outweigh meaning, a common one cannot. Fusing by rank would forget how sure
-  each side is; measured on two labelled sets, that lost to the better side alone.
+- *bm25* is taken in proportion to the *best* bm25 of this query, because its scale moves with the
+  length of the query and the size of the store; the constant in the divisor lets a query whose best
+  match is weak count less. Fusing by rank would forget how sure each side is.
+
+Measured on 2,000 queries of MetaTool (199 tools, nDCG@10): bm25 0.461, meaning 0.718, this sum
+0.742; weights from 0.12 to 0.25 and constants from 5 to 30 stay within 0.005 of it.
 """
 
 from __future__ import annotations
 
+import math
+
 PASSAGE_SHARE = 0.5
 """Share of the best passage's lead over the summary that counts."""
 
-WORDS_WEIGHT = 1 / 30
-"""One bm25 point against one cosine: 15 points, a good lexical match, weigh half a cosine."""
+WORDS_WEIGHT = 0.2
+"""What the best lexical match adds to a cosine when its words are as rare as words can be."""
 
-WORDS_MAX = 30.0
-"""bm25 points that count at most: beyond, a query is a pasted text and every word matches."""
+WORDS_SURE = 10.0
+"""bm25 points at which a best match counts half: a few common words stay below, a name is above."""
 
 PASSAGES_SCANNED = 200
 """Passages taken from the index; some thirty to a hundred skills, three times what is asked for."""
@@ -30,11 +35,29 @@ PASSAGES_PER_HIT = 8
 WORD_HITS = 50
 """Skills taken from the lexical side."""
 
-MEANING_MIN = 0.20
+MEANING_MIN = 0.10
 """A skill below this cosine is unrelated, whatever words it shares with the query."""
 
-BEST_MEANING_MIN = 0.28
-"""If no skill reaches this cosine, the query is small talk, noise or about something else."""
+SURE_MEANING = 0.40
+"""From this cosine on a best skill fits, also in a store whose skills all resemble each other."""
+
+SPREAD = 0.06
+"""Standard deviation of the cosines between a query and skills that have nothing to do with it."""
+
+MARGIN = 0.025
+"""What real requests may stay below the best that chance would give; see ``fits``."""
+
+NO_WORDS_PENALTY = 0.06
+"""Added to what is asked of a query of whose words not one occurs in any skill."""
+
+FEW_SKILLS = 100
+"""A smaller store is judged as if it had so many skills: its mean and spread say little."""
+
+USUAL_COSINE = 0.05
+"""Mean cosine of a query and the skills of a mixed store: the guess for a store of few skills."""
+
+USUAL_COSINE_SKILLS = 20
+"""How many skills that guess weighs."""
 
 
 def meaning_score(summary: float, best_passage: float | None) -> float:
@@ -44,6 +67,27 @@ def meaning_score(summary: float, best_passage: float | None) -> float:
     return summary + PASSAGE_SHARE * (best_passage - summary)
 
 
-def fused_score(meaning: float, bm25: float) -> float:
-    """Join both signals; *bm25* is 0 for a skill without any word of the query."""
-    return meaning + WORDS_WEIGHT * min(bm25, WORDS_MAX)
+def fused_score(meaning: float, bm25: float, best: float) -> float:
+    """Join both signals; *best* is the query's highest bm25, *bm25* this skill's (0: no word)."""
+    return meaning + WORDS_WEIGHT * bm25 / (best + WORDS_SURE)
+
+
+def fits(best: float, cosine_sum: float, skill_count: int, *, has_words: bool) -> bool:
+    """Whether the best skill stands out enough for the query to be about it at all.
+
+    Of n unrelated skills the best one still lies about ``SPREAD * sqrt(2 ln n)`` above their mean,
+    as the largest of n normal numbers does; so the more skills there are, the more is asked for.
+    Of 2,000 MetaTool queries 98 % of those that are answered right pass; of 30 phrases of small
+    talk four in five do not.
+
+    Args:
+        best: highest meaning of any skill.
+        cosine_sum: sum of the cosines of the query and all summaries.
+        skill_count: number of those summaries.
+        has_words: whether any word of the query occurs in any skill.
+    """
+    if best >= SURE_MEANING:
+        return True
+    mean = (cosine_sum + USUAL_COSINE_SKILLS * USUAL_COSINE) / (skill_count + USUAL_COSINE_SKILLS)
+    chance = SPREAD * math.sqrt(2 * math.log(max(skill_count, FEW_SKILLS)))
+    return best - mean >= chance - MARGIN + (0.0 if has_words else NO_WORDS_PENALTY)

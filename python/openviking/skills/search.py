@@ -149,12 +149,15 @@ def rank_skills(
         return []
     entries = [snapshot.entries[skill_id] for skill_id in candidates]
     meanings = _meanings(entries, query, best)
-    if max(meanings) < scoring.BEST_MEANING_MIN:
+    total, count = snapshot.summaries()
+    is_fit = scoring.fits(max(meanings), float(total @ query[0]), count, has_words=bool(by_words))
+    if not is_fit:
         return []
+    best_words = max((match.score for _, match in by_words.values()), default=0.0)
     by_meaning = sorted(range(len(candidates)), key=lambda at: (-meanings[at], candidates[at]))
     semantic_ranks = {candidates[at]: rank for rank, at in enumerate(by_meaning, 1)}
     hits = [
-        _hit(entry, meaning, semantic_ranks[entry.skill.id], best, by_words)
+        _hit(entry, meaning, semantic_ranks[entry.skill.id], best, by_words, best_words)
         for entry, meaning in zip(entries, meanings, strict=True)
         if meaning >= scoring.MEANING_MIN
     ]
@@ -195,6 +198,7 @@ def _hit(
     semantic_rank: int,
     best: Mapping[str, PassageHit],
     by_words: Mapping[str, tuple[int, WordMatch]],
+    best_words: float,
 ) -> SkillHit:
     skill_id = entry.skill.id
     near = best.get(skill_id)
@@ -202,7 +206,7 @@ def _hit(
     bm25 = 0.0 if match is None else match.score
     return SkillHit(
         skill=entry.skill,
-        score=scoring.fused_score(meaning, bm25),
+        score=scoring.fused_score(meaning, bm25, best_words),
         why=Why(
             meaning=meaning,
             words=bm25,
