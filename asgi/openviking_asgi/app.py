@@ -66,6 +66,7 @@ def create_app(
         ),
         probes=WorkerPool("probe", threads=1, jobs_max=PROBES_MAX, deadline_s=PROBE_S),
         metrics=Metrics(),
+        close_s=limits.drain_s,
         openapi=build_document(OPERATIONS),
         docs=docs_reply(),
         endpoints={
@@ -78,7 +79,7 @@ def create_app(
         routes=_routes(services),
         middleware=[Middleware(Gate, metrics=services.metrics, log_request=log_request)],
         exception_handlers={HTTPException: _pass_on},
-        lifespan=_lifespan(services, limits.drain_s),
+        lifespan=_lifespan(services),
     )
     app.state.services = services
     return app
@@ -104,9 +105,7 @@ async def _pass_on(_request: Request, error: Exception) -> Response:
     raise error
 
 
-def _lifespan(
-    services: Services, drain_s: float
-) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(services: Services) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         services.host.start()
@@ -114,12 +113,12 @@ def _lifespan(
             yield
         finally:
             services.host.drain()
-            await asyncio.to_thread(_close, services, drain_s)
+            await asyncio.to_thread(_close, services)
 
     return lifespan
 
 
-def _close(services: Services, drain_s: float) -> None:
-    services.work.close(drain_s)
-    services.probes.close(PROBE_S)
-    services.host.close(drain_s)
+def _close(services: Services) -> None:
+    services.work.close(services.close_s)
+    services.probes.close(services.close_s)
+    services.host.close(services.close_s)

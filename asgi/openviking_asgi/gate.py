@@ -6,10 +6,11 @@ the route's template and never anything that the user wrote.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from openviking_asgi.errors import problem_of, render
+from openviking_asgi.errors import LateError, problem_of, render
 from openviking_asgi.exchange import KEY, ClientGoneError, Exchange
 
 if TYPE_CHECKING:
@@ -47,32 +48,20 @@ class Gate:
             await self._app(scope, receive, send)
             return
         exchange = scope[KEY] = Exchange(scope)
-        has_started = False
-
-        async def relay(message: Message) -> None:
-            nonlocal has_started
-            if message["type"] == "http.response.start":
-                has_started = True
-                exchange.status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", exchange.request_id.encode("ascii")),
-                ]
-            elif message["type"] == "http.response.body":
-                if exchange.method == "HEAD":
-                    message["body"] = b""
-                exchange.bytes_out += len(message.get("body", b""))
-            await send(message)
-
+        relay = _Relay(exchange, send)
         self._metrics.in_flight += 1
         try:
             await self._app(scope, receive, relay)
         except ClientGoneError:
             exchange.status = 499
+        except asyncio.CancelledError:
+            # The server's time to drain is over.
+            await relay.refuse(LateError("the server stopped before this request was done"), scope)
+            raise
         except Exception as error:
-            if has_started:
+            if relay.has_started:
                 raise
-            await _refuse(error, exchange, scope, relay)
+            await relay.refuse(error, scope)
         finally:
             self._metrics.in_flight -= 1
             self._finish(exchange)
@@ -94,20 +83,49 @@ class Gate:
             )
 
 
-async def _refuse(error: Exception, exchange: Exchange, scope: Scope, send: Send) -> None:
-    problem = problem_of(error, exchange.place)
-    if problem.is_ours:
-        _log.error("request %s to %s failed", exchange.request_id, exchange.route, exc_info=error)
-    content, media_type = render(
-        problem, exchange.request_id, openai=scope["path"].startswith("/v1/")
-    )
-    headers = [
-        (b"content-type", media_type.encode("ascii")),
-        (b"content-length", b"%d" % len(content)),
-        *(
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in problem.headers
-        ),
-    ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+class _Relay:
+    """Passes the answer on, and notes what became of it."""
+
+    __slots__ = ("_exchange", "_send", "has_started")
+
+    def __init__(self, exchange: Exchange, send: Send) -> None:
+        self._exchange = exchange
+        self._send = send
+        self.has_started = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass one message of the answer on, with the request's id in its headers."""
+        exchange = self._exchange
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            exchange.status = message["status"]
+            request_id = (b"x-request-id", exchange.request_id.encode("ascii"))
+            message["headers"] = [*message["headers"], request_id]
+        elif message["type"] == "http.response.body":
+            if exchange.method == "HEAD":
+                message["body"] = b""
+            exchange.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+    async def refuse(self, error: Exception, scope: Scope) -> None:
+        """Answer *error*, unless an answer has begun."""
+        if self.has_started:
+            return
+        exchange = self._exchange
+        problem = problem_of(error, exchange.place)
+        if problem.is_ours:
+            _log.error(
+                "request %s to %s failed", exchange.request_id, exchange.route, exc_info=error
+            )
+        content, media_type = render(
+            problem, exchange.request_id, openai=scope["path"].startswith("/v1/")
+        )
+        headers = [
+            (b"content-type", media_type.encode("ascii")),
+            (b"content-length", b"%d" % len(content)),
+        ]
+        headers += [
+            (name.encode("ascii"), value.encode("latin-1")) for name, value in problem.headers
+        ]
+        await self({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self({"type": "http.response.body", "body": content})

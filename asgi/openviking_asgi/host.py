@@ -95,7 +95,12 @@ class EngineHost:
                 self._state = "draining"
 
     def close(self, timeout_s: float) -> None:
-        """Close the engine if this host opened it, waiting that long for a load in progress."""
+        """Close the engine if this host opened it.
+
+        Args:
+            timeout_s: seconds to wait for a load in progress, and then for the engine to close.
+                What is on disk is safe without its closing; 0 leaves it to the process's end.
+        """
         self.drain()
         if self._thread is not None:
             self._thread.join(timeout_s)
@@ -103,8 +108,11 @@ class EngineHost:
             engine, self._engine = self._engine, None
             if self._state != "failed":
                 self._state = "closed"
-        if engine is not None and self._opener is not None:
-            engine.close()
+        if engine is not None and self._opener is not None and timeout_s > 0:
+            # On a thread of its own: a call that hangs within the engine may keep it from closing.
+            closing = threading.Thread(target=engine.close, name="engine-close", daemon=True)
+            closing.start()
+            closing.join(timeout_s)
 
     def _open(self) -> None:
         if self._opener is None:

@@ -3,9 +3,13 @@
 What a record may hold (the content and metadata of a resource, the fields of a skill) is limited by
 the modules that own these records, for library users have the same limits.
 
-A body over ``BODY_BYTES_MAX`` is refused with 413, a head over ``HEAD_BYTES_MAX`` with 431, a field
-over its own limit with 422, a full queue with 429, a connection too many with 503.
+A body over ``BODY_BYTES_MAX`` is refused with 413, a head over its limit with 431, a field over its
+own with 422, a full queue with 429, a connection too many with 503.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 BODY_BYTES_MAX = 8 << 20
 """Bytes of a request body. A megabyte of text per field fits with room for its JSON escapes."""
@@ -13,26 +17,33 @@ BODY_BYTES_MAX = 8 << 20
 DECODE_INLINE_BYTES_MAX = 1 << 16
 """Bodies up to this size may be parsed on the event loop: about 0.1 ms at most."""
 
-HEAD_BYTES_MAX = 32 << 10
-"""Bytes of request line and headers together."""
 
-HEADERS_MAX = 100
-"""Header fields of one request."""
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What one connection, and all of them together, may take.
 
-HEAD_S = 10.0
-"""Seconds from the first byte of a request (or from connecting) to the end of its headers."""
+    Attributes:
+        count_max: open connections of one process; one more is refused with 503.
+        head_bytes_max: bytes of request line and headers together.
+        headers_max: header fields of one request.
+        head_s: seconds from the first byte of a request (or from connecting) to the end of its
+            headers.
+        body_s: seconds from the end of the headers to the end of the body.
+        idle_s: seconds that a kept-alive connection may rest between two requests.
+        write_s: seconds that a client may take to read what the send buffer holds.
+        discard_bytes_max: bytes of a body that are read and dropped after it was refused, before
+            the line is cut.
+    """
 
-BODY_S = 60.0
-"""Seconds from the end of the headers to the end of the body."""
+    count_max: int = 4096
+    head_bytes_max: int = 32 << 10
+    headers_max: int = 100
+    head_s: float = 10.0
+    body_s: float = 60.0
+    idle_s: float = 30.0
+    write_s: float = 60.0
+    discard_bytes_max: int = 64 << 20
 
-IDLE_S = 30.0
-"""Seconds that a kept-alive connection may rest between two requests."""
-
-WRITE_S = 60.0
-"""Seconds that a client may take to read what the send buffer holds before it is cut off."""
-
-CONNECTIONS_MAX = 4096
-"""Open connections of one process."""
 
 THREADS = 16
 """Worker threads: enough that requests which arrive together meet in one batch of the encoder."""
@@ -69,6 +80,3 @@ QUERY_FIELDS_MAX = 100
 
 REQUEST_ID_CHARS_MAX = 128
 """Characters of an ``X-Request-ID`` that is echoed; a longer one is replaced."""
-
-DISCARD_BYTES_MAX = 64 << 20
-"""Bytes of a body that are read and dropped after it was refused, before the line is cut."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +39,8 @@ class Services:
     work: WorkerPool
     probes: WorkerPool
     metrics: Metrics
+    close_s: float = 10.0
+    """Seconds that running work and the engine have to end when the application ends."""
     endpoints: dict[str, str] = field(default_factory=dict)
     """Short name -> method, path and summary of every operation."""
     openapi: bytes = b""
@@ -155,7 +158,12 @@ def encode(answer: Any, operation: Operation) -> Reply:
     """Return *answer* as the operation's reply."""
     if isinstance(answer, Reply):
         return answer
-    content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        # What clients store comes back as it was, integers beyond 64 bits included; those orjson
+        # refuses and the slow encoder writes.
+        content = json.dumps(answer, allow_nan=False).encode("ascii")
     return Reply(content, operation.media_type, operation.status)
 
 

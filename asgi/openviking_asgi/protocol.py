@@ -15,15 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from openviking_asgi.errors import Problem, render
-from openviking_asgi.limits import (
-    BODY_S,
-    CONNECTIONS_MAX,
-    DISCARD_BYTES_MAX,
-    HEAD_BYTES_MAX,
-    HEAD_S,
-    HEADERS_MAX,
-    WRITE_S,
-)
+from openviking_asgi.limits import Connections
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,11 +34,14 @@ class GuardedProtocol(HttpToolsProtocol):
     its headers, then in its body until that has arrived, whether or not it was answered meanwhile.
     """
 
+    limits = Connections()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._message = 0
         self._in_head = True
         self._in_body = False
+        self._has_begun = False
         self._has_cycle = False
         self._head_bytes = 0
         self._unparsed_bytes = 0
@@ -59,8 +54,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it if there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
-            self._refuse(503, "overloaded", f"more than {CONNECTIONS_MAX} connections are open")
+        if len(self.connections) > self.limits.count_max:
+            self._refuse(
+                503, "overloaded", f"more than {self.limits.count_max} connections are open"
+            )
             return
         self._arm()
 
@@ -79,7 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_head and self._unparsed_bytes > HEAD_BYTES_MAX:
+        if self._in_head and self._unparsed_bytes > self.limits.head_bytes_max:
             self._refuse(*self._head_too_large())
             return
         self._arm()
@@ -87,9 +84,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start counting a new request."""
         super().on_message_begin()
+        if not self._in_head:
+            self._unparsed_bytes = 0
         self._message += 1
+        self._has_begun = True
         self._in_head, self._in_body = True, False
-        self._head_bytes = self._unparsed_bytes = self._discarded_bytes = 0
+        self._head_bytes = self._discarded_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Add a piece of the request target."""
@@ -116,7 +116,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
-            if self._discarded_bytes > DISCARD_BYTES_MAX:
+            if self._discarded_bytes > self.limits.discard_bytes_max:
                 self.transport.abort()
 
     def on_message_complete(self) -> None:
@@ -133,7 +133,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin to wait for a client that does not read."""
         super().pause_writing()
         if self._write_timer is None:
-            self._write_timer = self.loop.call_later(WRITE_S, self.transport.abort)
+            self._write_timer = self.loop.call_later(self.limits.write_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -144,16 +144,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _count_head(self, count: int) -> None:
         self._head_bytes += count
-        if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX:
+        if (
+            self._head_bytes > self.limits.head_bytes_max
+            or len(self.headers) > self.limits.headers_max
+        ):
             self._refusal = self._head_too_large()
             raise _HeadTooLargeError
 
     def _head_too_large(self) -> tuple[int, str, str]:
-        return (
-            431,
-            "head_too_large",
-            f"expected at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} headers",
-        )
+        limits = self.limits
+        detail = f"expected at most {limits.headers_max} headers of {limits.head_bytes_max} bytes"
+        return (431, "head_too_large", f"{detail} in all")
 
     @property
     def _is_answering(self) -> bool:
@@ -169,7 +170,7 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         if is_stray:
             # Line ends between requests stop uvicorn's idle timer and begin no message.
-            self._in_head = True
+            self._in_head, self._has_begun = True, False
         awaited = (self._message, self._in_head) if self._in_head or self._in_body else None
         if awaited == self._armed_for:
             return
@@ -178,15 +179,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._read_timer = None
         self._armed_for = awaited
         if awaited is not None:
-            seconds = HEAD_S if self._in_head else BODY_S
+            seconds = self.limits.head_s if self._in_head else self.limits.body_s
             self._read_timer = self.loop.call_later(seconds, self._give_up)
 
     def _give_up(self) -> None:
         """The client took too long: tell it, unless it never began."""
-        if self._message == 0 or not (self._in_head or self._is_answering):
+        if not self._has_begun or not (self._in_head or self._is_answering):
             self.transport.close()
             return
-        part, seconds = ("head", HEAD_S) if self._in_head else ("body", BODY_S)
+        part, seconds = (
+            ("head", self.limits.head_s) if self._in_head else ("body", self.limits.body_s)
+        )
         self._refuse(408, "too_slow", f"the request's {part} took longer than {seconds:g} s")
         if not self._in_head:
             self.cycle.disconnected = True
@@ -205,3 +208,8 @@ class GuardedProtocol(HttpToolsProtocol):
             )
             self.transport.write(STATUS_LINE[status] + headers.encode("ascii") + b"\r\n" + body)
         self.transport.close()
+
+
+def guarded(limits: Connections) -> type[GuardedProtocol]:
+    """Return the protocol with other limits, for uvicorn's ``http`` option."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"limits": limits})

@@ -24,9 +24,9 @@ import uvicorn
 from openviking.engine import Engine
 from openviking.errors import ConfigError
 from openviking_asgi.app import create_app
-from openviking_asgi.limits import IDLE_S
+from openviking_asgi.limits import Connections
 from openviking_asgi.log import configure
-from openviking_asgi.protocol import GuardedProtocol
+from openviking_asgi.protocol import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,11 +37,17 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _POLL_S = 0.02
+_LAST_S = 1.0
 
 _log = logging.getLogger("openviking_asgi")
 
 
-def serve(settings: Settings, *, open_engine: Callable[[], Engine] | None = None) -> None:
+def serve(
+    settings: Settings,
+    *,
+    open_engine: Callable[[], Engine] | None = None,
+    connections: Connections | None = None,
+) -> None:
     """Serve until a signal arrives; returns after the last request and the engine are done.
 
     Two lines go to standard output: the address once the port answers, and that it is ready.
@@ -50,11 +56,13 @@ def serve(settings: Settings, *, open_engine: Callable[[], Engine] | None = None
         settings: what was configured.
         open_engine: opens the engine, on a thread; None opens the configured one and watches its
             skill folders.
+        connections: limits and deadlines of connections; None means the documented ones.
 
     Raises:
         ConfigError: the address cannot be listened on.
         OpenVikingError: the engine could not be opened; the server has then ended.
     """
+    connections = connections or Connections()
     if open_engine is None:
         open_engine = partial(_open_configured, settings)
     listener = listen(settings.server.host, settings.server.port)
@@ -65,14 +73,14 @@ def serve(settings: Settings, *, open_engine: Callable[[], Engine] | None = None
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=GuardedProtocol,
+        http=guarded(connections),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=math.ceil(IDLE_S),
+        timeout_keep_alive=math.ceil(connections.idle_s),
         timeout_graceful_shutdown=1,
     )
     services: Services = app.state.services
@@ -167,6 +175,9 @@ class _Server(uvicorn.Server):
             if self.force_exit:
                 break
             await asyncio.sleep(_POLL_S)
+        if self._services.metrics.in_flight:
+            # The time to drain is used up: what still runs gets no second helping.
+            self._services.close_s = 0.0 if self.force_exit else _LAST_S
         await super().shutdown(sockets)
 
     @contextmanager
