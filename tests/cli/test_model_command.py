@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from openviking.encoder import models
+from openviking.encoder.builds import build_key
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.conftest import Run
 
+BUILD = str(build_key())
+
 
 @pytest.fixture
 def damaged(model_dir: Path, tmp_path: Path) -> Path:
     """A folder of models whose build is the real one, its tokenizer cut in half."""
-    from openviking.encoder import models
-
     source = models.path(model_dir=model_dir)
     build = tmp_path / "models" / source.parent.name / source.name
     build.mkdir(parents=True)
@@ -37,10 +40,10 @@ def test_the_build_in_use_is_listed_whole_with_its_fidelity(run: Run, model_dir:
     result = run("model", "list", "--model-dir", model_dir, "--json")
 
     found = {build["build"]: build for build in json.loads(result.stdout)}
-    assert found["int8-ort"]["state"] == "ready"
-    assert found["int8-ort"]["cosine_mean"] > 0.99
-    assert found["int8-ort"]["bytes"] > 100_000_000
-    assert "int8-ort" in run("model", "list", "--model-dir", model_dir).stdout
+    assert found[BUILD]["state"] == "ready"
+    assert found[BUILD]["cosine_mean"] > 0.99
+    assert found[BUILD]["bytes"] > 100_000_000
+    assert BUILD in run("model", "list", "--model-dir", model_dir).stdout
 
 
 def test_a_whole_build_verifies_and_names_its_folder(run: Run, model_dir: Path):
@@ -48,7 +51,7 @@ def test_a_whole_build_verifies_and_names_its_folder(run: Run, model_dir: Path):
     path = run("model", "path", "--model-dir", model_dir)
 
     assert verified.exit_code == path.exit_code == 0
-    assert verified.stdout.startswith("int8-ort is whole")
+    assert verified.stdout.startswith(f"{BUILD} is whole")
     assert path.stdout.strip().startswith(str(model_dir))
 
 
@@ -113,7 +116,7 @@ def test_a_folder_with_other_files_is_refused(run: Run, empty: Path, tmp_path: P
 
 def test_deleting_asks_first_and_tells_the_space(run: Run, damaged: Path):
     refused = run("model", "rm", "--model-dir", damaged, stdin="n\n")
-    still_there = (damaged / "all-mpnet-base-v2" / "int8-ort").exists()
+    still_there = (damaged / "all-mpnet-base-v2" / BUILD).exists()
     agreed = run("model", "rm", "--model-dir", damaged, stdin="y\n")
     again = run("model", "rm", "--model-dir", damaged, "--yes")
 
@@ -121,7 +124,7 @@ def test_deleting_asks_first_and_tells_the_space(run: Run, damaged: Path):
     assert still_there
     assert agreed.exit_code == 0
     assert "given back" in agreed.stdout
-    assert not (damaged / "all-mpnet-base-v2" / "int8-ort").exists()
+    assert not (damaged / "all-mpnet-base-v2" / BUILD).exists()
     assert again.exit_code == 1
     assert "holds no build" in again.stderr
 

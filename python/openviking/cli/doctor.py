@@ -131,10 +131,10 @@ def check_cpu(settings: Settings) -> Check:
 
 def check_model(settings: Settings) -> Check:
     """Read every byte of the build, open it, and embed a text."""
-    from openviking.cli.model import build_key
+    from openviking.cli.model import chosen_build
     from openviking.encoder import Encoder, models
 
-    chosen, key = settings.model, build_key(settings)
+    chosen, key = settings.model, chosen_build(settings)
     models.verify(key, chosen.dir)
     with Encoder.open(
         model_dir=chosen.dir, precision=key.precision, kernels=key.kernels, threads=chosen.threads

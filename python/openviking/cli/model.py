@@ -109,7 +109,7 @@ def path(state: State) -> None:
     from openviking.encoder import models
 
     settings = state.settings()
-    folder = models.path(build_key(settings), settings.model.dir)
+    folder = models.path(chosen_build(settings), settings.model.dir)
     if state.is_json:
         print_json({"path": str(folder)})
     else:
@@ -126,7 +126,7 @@ def verify(state: State) -> None:
 
     settings = state.settings()
     with ProgressLine("verify") as line:
-        manifest = models.verify(build_key(settings), settings.model.dir, report=line.report)
+        manifest = models.verify(chosen_build(settings), settings.model.dir, report=line.report)
     if state.is_json:
         print_json({"build": str(manifest.key), "state": "ready", "build_id": manifest.build_id})
     else:
@@ -152,7 +152,7 @@ def remove(state: State, is_all: bool, yes: bool) -> None:
     from openviking.encoder import models
 
     settings = state.settings()
-    key = None if is_all else build_key(settings)
+    key = None if is_all else chosen_build(settings)
     if not yes:
         what = "the whole model" if key is None else f"the {key} build"
         click.confirm(f"Delete {what} in {settings.model.dir}?", abort=True, err=True)
@@ -175,17 +175,16 @@ def require(settings: Settings, *, is_pulling: bool) -> None:
         _pull(settings, "index", keep_source=False)
         return
     try:
-        models.ready(build_key(settings), settings.model.dir)
+        models.ready(chosen_build(settings), settings.model.dir)
     except EncoderError as error:
         raise EncoderError(f"{error}; `openviking serve --pull` does it first") from error
 
 
-def build_key(settings: Settings) -> BuildKey:
-    """Return which build the settings mean."""
-    from openviking.encoder.manifest import DEFAULT_KERNELS, BuildKey
+def chosen_build(settings: Settings) -> BuildKey:
+    """Return which build the settings mean; raises InputError if there is none such."""
+    from openviking.encoder.builds import build_key
 
-    precision = settings.model.precision
-    return BuildKey(precision, settings.model.kernels or DEFAULT_KERNELS[precision])
+    return build_key(settings.model.precision, settings.model.kernels)
 
 
 def _pull(settings: Settings, origin: Origin, *, keep_source: bool) -> list[ModelInfo]:
@@ -194,7 +193,7 @@ def _pull(settings: Settings, origin: Origin, *, keep_source: bool) -> list[Mode
     with ProgressLine("model") as line:
         return models.pull(
             settings.model.dir,
-            builds=(build_key(settings),),
+            builds=(chosen_build(settings),),
             origin=origin,
             keep_source=keep_source,
             report=line.report,
