@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from openviking.config import load_settings
 from openviking.encoder import Encoder
+from openviking.encoder.builds import BUILDABLE, build_key
 from openviking.encoder.spec import (
     ALL_MPNET_BASE_V2,
     TOKENIZER,
@@ -29,10 +30,11 @@ from openviking.encoder.spec import (
     PublishedFile,
     WheelSet,
 )
-from openviking.errors import EncoderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from openviking.encoder.manifest import BuildKey
 
 HIDDEN, INNER, HEADS, LAYERS, TOKENS_MAX = 128, 256, 2, 2, 24
 WORDS = ("the", "cat", "sat", "on", "mat", "rain", "code", "query", "a", "b", "##s", "##ing", ".")
@@ -55,17 +57,28 @@ def model_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(model_dir: Path) -> Iterator[Encoder]:
-    with Encoder.open(model_dir=model_dir, kernels="ort") as opened:
+    """The default build, which `make test` pulls first."""
+    with Encoder.open(model_dir=model_dir) as opened:
         yield opened
 
 
+@pytest.fixture(scope="session", params=BUILDABLE, ids=str)
+def each_build(request: pytest.FixtureRequest, model_dir: Path) -> BuildKey:
+    """Every build in turn; those that are not the default need not be there."""
+    key: BuildKey = request.param
+    if key != build_key() and not (model_dir / ALL_MPNET_BASE_V2.name / str(key)).exists():
+        pytest.skip(
+            f"there is no {key} build; `openviking model pull --precision {key.precision} "
+            f"--kernels {key.kernels}` makes one"
+        )
+    return key
+
+
 @pytest.fixture(scope="session")
-def fp32_encoder(model_dir: Path) -> Iterator[Encoder]:
-    try:
-        opened = Encoder.open(model_dir=model_dir, precision="fp32")
-    except EncoderError as error:
-        pytest.skip(f"no float32 build: {error}")
-    with opened:
+def each_encoder(each_build: BuildKey, model_dir: Path) -> Iterator[Encoder]:
+    with Encoder.open(
+        model_dir=model_dir, precision=each_build.precision, kernels=each_build.kernels
+    ) as opened:
         yield opened
 
 

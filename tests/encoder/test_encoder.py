@@ -20,7 +20,7 @@ def test_it_is_a_text_encoder(encoder: Encoder):
     port: TextEncoder = encoder
 
     assert (port.dim, port.tokens_max, encoder.model) == (768, 384, "all-mpnet-base-v2")
-    assert port.build_id.startswith("all-mpnet-base-v2-int8-ort-")
+    assert port.build_id.startswith("all-mpnet-base-v2-int8-")
 
 
 def test_no_texts_give_no_vectors(encoder: Encoder):
@@ -115,7 +115,7 @@ def test_a_deadline_in_the_past_is_answered_as_overload(encoder: Encoder):
 
 
 def test_a_closed_encoder_says_so(model_dir: Path):
-    encoder = Encoder.open(model_dir=model_dir, kernels="ort", threads=1)
+    encoder = Encoder.open(model_dir=model_dir, threads=1)
     encoder.close()
     encoder.close()
 

@@ -30,7 +30,7 @@ PIECES = st.one_of(
 
 @pytest.fixture(scope="module")
 def path(model_dir: Path) -> Path:
-    return models.path(build_key(kernels="ort"), model_dir) / TOKENIZER
+    return models.path(build_key(), model_dir) / TOKENIZER
 
 
 @pytest.fixture(scope="module")

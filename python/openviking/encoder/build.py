@@ -12,9 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from openviking.encoder.builds import BUILDER, build_id, for_this_machine, open_build
+from openviking.encoder.builds import (
+    BUILDERS,
+    build_id,
+    for_this_machine,
+    machine_of,
+    open_build,
+)
 from openviking.encoder.graph import write_graph
-from openviking.encoder.layout import lay_out, lay_out_again, machine_id
+from openviking.encoder.graph_native import WEIGHTS_NAME, write_native_graph
+from openviking.encoder.layout import lay_out, lay_out_again
 from openviking.encoder.machine import processor_count
 from openviking.encoder.manifest import BuildKey, Manifest, record_files, write_manifest
 from openviking.encoder.reference import check_cosines, measure_cosines
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openviking.encoder.spec import ModelSpec
+    from openviking.encoder.weights import Weights
     from openviking.types import StageProgress
 
 
@@ -42,30 +50,43 @@ def build(
     """
     with _temporary(folder) as work:
         weights = read_weights(source / WEIGHTS)
-        plain = work / "plain"
-        plain.mkdir()
-        graph = write_graph(
-            weights,
-            plain,
-            quantized=key.precision == "int8",
-            tokens_max=spec.tokens_max,
-            advance=lambda done, total: report(f"build {key}", done, total),
-        )
-        files = lay_out(graph, work)
-        shutil.rmtree(plain)
+        report(f"build {key}", 0, weights.layers)
+        if key.kernels == "native":
+            graph = write_native_graph(weights, work, tokens_max=spec.tokens_max)
+            files = [graph.name, WEIGHTS_NAME]
+        else:
+            files = _write_ort(spec, weights, key, work, report)
+        report(f"build {key}", weights.layers, weights.layers)
         shutil.copyfile(source / TOKENIZER, work / TOKENIZER)
         manifest = Manifest(
             build_id=build_id(spec, key),
-            builder=BUILDER,
+            builder=BUILDERS[key.kernels],
             precision=key.precision,
             kernels=key.kernels,
             source_sha256=spec.source_sha256,
-            machine=machine_id(),
+            machine=machine_of(key),
             cosine_mean=0.0,
             cosine_min=0.0,
             files=record_files(work, [*files, TOKENIZER]),
         )
         return _finish(spec, work, manifest, report)
+
+
+def _write_ort(
+    spec: ModelSpec, weights: Weights, key: BuildKey, work: Path, report: StageProgress
+) -> list[str]:
+    plain = work / "plain"
+    plain.mkdir()
+    graph = write_graph(
+        weights,
+        plain,
+        quantized=key.precision == "int8",
+        tokens_max=spec.tokens_max,
+        advance=lambda done, total: report(f"build {key}", done, total),
+    )
+    files = lay_out(graph, work)
+    shutil.rmtree(plain)
+    return files
 
 
 def lay_out_for_this_machine(spec: ModelSpec, folder: Path, old: Manifest) -> Manifest:

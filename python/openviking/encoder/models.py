@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from openviking.config import model_default
-from openviking.encoder.builds import BUILDABLE, BUILDER, build_key, for_this_machine
-from openviking.encoder.layout import machine_id
+from openviking.encoder.builds import BUILDABLE, BUILDERS, build_key, for_this_machine, machine_of
 from openviking.encoder.manifest import Manifest, check_files, mend, read_manifest
 from openviking.encoder.spec import ALL_MPNET_BASE_V2
 from openviking.errors import EncoderError, NotFoundError
@@ -120,14 +119,14 @@ def ready(
     folder = _root(model_dir, spec) / str(key)
     manifest = _read(folder)
     check_files(folder, manifest, full=False)
-    if manifest.machine == machine_id():
+    if manifest.machine == machine_of(key):
         return folder, manifest
     from openviking.encoder.build import lay_out_for_this_machine  # noqa: PLC0415 - see _build_all
 
     try:
         with _locked(folder.parent):
             manifest = _read(folder)  # another process may have done it while this one waited
-            if manifest.machine != machine_id():
+            if manifest.machine != machine_of(key):
                 manifest = lay_out_for_this_machine(spec, folder, manifest)
     except EncoderError as error:
         _log.warning("the weights of %s are rearranged in memory, not on disk: %s", folder, error)
@@ -237,7 +236,7 @@ def _read(folder: Path) -> Manifest:
             f"there is no {folder.name} build of {folder.parent.name} in {folder.parent.parent}; "
             f"{mend(folder, 'get')}"
         ) from error
-    if manifest.builder != BUILDER or str(manifest.key) != folder.name:
+    if str(manifest.key) != folder.name or manifest.builder != BUILDERS[manifest.kernels]:
         raise EncoderError(f"{folder} was made by another version of this package; {mend(folder)}")
     return manifest
 
@@ -249,7 +248,7 @@ def _describe(folder: Path, key: BuildKey) -> ModelInfo:
         check_files(folder, manifest, full=False)
     except EncoderError as error:
         return ModelInfo(key, folder, "damaged", _bytes_of(folder), manifest, str(error))
-    state: Literal["ready", "moved"] = "ready" if manifest.machine == machine_id() else "moved"
+    state: Literal["ready", "moved"] = "ready" if manifest.machine == machine_of(key) else "moved"
     return ModelInfo(key, folder, state, _bytes_of(folder), manifest)
 
 
