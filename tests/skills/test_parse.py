@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from openviking.skills import CODES, parse_skill
 from openviking.skills.load import FILE_BYTES_MAX
-from openviking.types import Skill
+
+if TYPE_CHECKING:
+    from openviking.types import Skill
 
 PATH = "/root/tools/pdf-merge/SKILL.md"
 GOOD = """---
@@ -162,7 +166,9 @@ def test_python_tags_build_nothing():
 
 
 def test_front_matter_without_an_end_is_read_up_to_the_first_other_line():
-    skill, codes = parse("---\nname: open\ndescription: D\n# Heading\ntext", path="/x/open/SKILL.md")
+    skill, codes = parse(
+        "---\nname: open\ndescription: D\n# Heading\ntext", path="/x/open/SKILL.md"
+    )
 
     assert codes == ["frontmatter-unclosed"]
     assert (skill.name, skill.description, skill.body) == ("open", "D", "# Heading\ntext")
@@ -238,7 +244,9 @@ def test_equal_bytes_have_equal_digests_and_others_differ():
 
 
 def test_names_in_other_scripts_get_an_id_from_the_folder_or_the_name():
-    by_folder, _ = parse("---\nname: 文書\ndescription: d\n---\n# 文\nb", path="/x/docs-cn/SKILL.md")
+    by_folder, _ = parse(
+        "---\nname: 文書\ndescription: d\n---\n# 文\nb", path="/x/docs-cn/SKILL.md"
+    )
     alone, _ = parse("---\nname: 文書\ndescription: d\n---\n# 文\nb")
     same, _ = parse("---\nname: 文書\ndescription: e\n---\n# 文\nb")
 

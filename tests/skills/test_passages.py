@@ -40,7 +40,9 @@ def test_a_skill_without_a_body_has_a_summary_only():
 
 
 def test_a_body_is_cut_at_headings_with_their_path_in_front():
-    body = f"# Title\n\n{words(150, 'a')}\n\n## Setup\n\n{words(150, 'b')}\n\n### Deep\n\n{words(9)}"
+    body = (
+        f"# Title\n\n{words(150, 'a')}\n\n## Setup\n\n{words(150, 'b')}\n\n### Deep\n\n{words(9)}"
+    )
 
     passages = [passage for passage in cut_passages(skill(body), ENCODER) if passage.part == "body"]
 
@@ -95,7 +97,9 @@ def test_a_body_of_any_shape_is_cut_into_a_bounded_number(body: str):
 
 
 def test_marks_that_only_draw_are_not_encoded():
-    body = "# T\n\n| **Name** | Use |\n|------|-----|\n| `jq` | JSON |\n\n---\n\n```bash\njq .\n```\n"
+    body = (
+        "# T\n\n| **Name** | Use |\n|------|-----|\n| `jq` | JSON |\n\n---\n\n```bash\njq .\n```\n"
+    )
 
     (passage,) = cut_passages(skill(body), ENCODER)[1:]
 

@@ -34,9 +34,8 @@ Place: TypeAlias = tuple[Part, int, int]
 
 @dataclass(frozen=True, slots=True)
 class PassageHit:
-    """One passage near the query: whose, which of its passages, and the cosine."""
+    """One passage near the query: which of its skill's passages, and the cosine."""
 
-    skill_id: str
     position: int
     cosine: float
 
@@ -66,6 +65,23 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Summaries:
+    """Summary vectors of the skills that can be found.
+
+    Attributes:
+        ids: in order.
+        row_of: id -> row.
+        rows: (n, dim) float32, unit length.
+        total: (dim,) float32, their sum.
+    """
+
+    ids: tuple[str, ...]
+    row_of: Mapping[str, int]
+    rows: Vectors
+    total: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """All skills at one moment.
 
@@ -83,23 +99,25 @@ class Snapshot:
     children: Mapping[str, tuple[str, ...]]
     version: int = 0
     _rows_by_category: dict[str, RowIds] = field(default_factory=dict)
-    _sums: list[tuple[NDArray[np.float32], int]] = field(default_factory=list)
+    _summaries: list[Summaries] = field(default_factory=list)
 
     def page(self, after: str | None) -> tuple[str, ...]:
         """Return the ids behind *after* in order."""
         return self.ids if after is None else self.ids[bisect_right(self.ids, after) :]
 
-    def summaries(self) -> tuple[NDArray[np.float32], int]:
-        """Return the sum of the summary vectors that can be found, (dim,), and their number."""
-        if not self._sums:
+    def summaries(self) -> Summaries:
+        """Return the summaries of the skills that can be found; gathered once."""
+        if not self._summaries:
             found = [
-                entry.summary
-                for entry in self.entries.values()
-                if entry.summary is not None and entry.row_count
+                (skill_id, entry.summary)
+                for skill_id in self.ids
+                if (entry := self.entries[skill_id]).summary is not None and entry.row_count
             ]
-            total = np.sum(found, axis=0) if found else np.zeros(1, np.float32)
-            self._sums.append((total, len(found)))
-        return self._sums[0]
+            rows = np.array([summary for _, summary in found], dtype=np.float32, ndmin=2)
+            ids = tuple(skill_id for skill_id, _ in found)
+            row_of = {skill_id: row for row, skill_id in enumerate(ids)}
+            self._summaries.append(Summaries(ids, row_of, rows, rows.sum(axis=0)))
+        return self._summaries[0]
 
     def rows_of(self, category: str) -> RowIds:
         """Return the index rows of a category's visible skills, sorted; computed once."""
@@ -185,8 +203,12 @@ class Catalog:
 
     def scan(
         self, query: Vectors, k: int, category: str | None
-    ) -> tuple[Snapshot, list[PassageHit]]:
-        """Return a snapshot and its *k* passages most similar to *query* (1, dim), best first."""
+    ) -> tuple[Snapshot, dict[str, PassageHit]]:
+        """Look for the *k* passages most similar to *query* (1, dim).
+
+        Returns:
+            A snapshot, and of each of its skills among these passages the best one.
+        """
         while True:
             snapshot = self._snapshot
             allow = None if category is None else snapshot.rows_of(category)
@@ -196,16 +218,20 @@ class Catalog:
 
     def _nearest(
         self, snapshot: Snapshot, query: Vectors, k: int, allow: RowIds | None
-    ) -> list[PassageHit]:
+    ) -> dict[str, PassageHit]:
         if allow is not None and not allow.size:
-            return []
+            return {}
         rows, scores = self._index.search(query, k, allow=allow)
-        hits: list[PassageHit] = []
+        owners, entries = self._owners, snapshot.entries
+        hits: dict[str, PassageHit] = {}
         for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True):
-            entry = snapshot.entries.get(self._owners.get(row, ""))
+            skill_id = owners.get(row)
+            if skill_id is None or skill_id in hits:
+                continue
+            entry = entries.get(skill_id)
             # A row of the version before or after this snapshot is passed over.
             if entry is not None and 0 <= row - entry.first_row < entry.row_count:
-                hits.append(PassageHit(entry.skill.id, row - entry.first_row, score))
+                hits[skill_id] = PassageHit(row - entry.first_row, score)
         return hits
 
     def _add_rows(self, added: Sequence[tuple[Skill, Vectors, Sequence[Place]]]) -> list[Entry]:

@@ -26,8 +26,8 @@ WORDS_WEIGHT = 0.2
 WORDS_SURE = 10.0
 """bm25 points at which a best match counts half: a few common words stay below, a name is above."""
 
-PASSAGES_SCANNED = 200
-"""Passages taken from the index; some thirty to a hundred skills, three times what is asked for."""
+PASSAGES_SCANNED = 120
+"""Passages taken from the index: some forty skills, four times what is usually asked for."""
 
 PASSAGES_PER_HIT = 8
 """Passages taken for each skill that is asked for: the passages of a usual skill."""
@@ -35,8 +35,14 @@ PASSAGES_PER_HIT = 8
 WORD_HITS = 50
 """Skills taken from the lexical side."""
 
+WORD_HITS_FILTERED = 300
+"""The same with a category, which is applied afterwards."""
+
 MEANING_MIN = 0.10
 """A skill below this cosine is unrelated, whatever words it shares with the query."""
+
+UNKNOWN_MEANING = 0.25
+"""Taken for a skill that matched by words while its vectors are being made anew."""
 
 SURE_MEANING = 0.40
 """From this cosine on a best skill fits, also in a store whose skills all resemble each other."""

@@ -14,6 +14,7 @@ from openviking.skills.bundle import bundled_files
 from openviking.skills.catalog import Catalog, category_filter
 from openviking.skills.drafts import skill_from_content, skill_from_fields
 from openviking.skills.importer import Importer, ImportReport
+from openviking.skills.ranking import rank_skills
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
@@ -23,8 +24,6 @@ from openviking.skills.search import (
     check_k,
     clean_query,
     query_words,
-    rank_skills,
-    with_families,
 )
 from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
 from openviking.skills.watch import Watcher
@@ -94,13 +93,16 @@ class Skills:
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
         snapshot, passages = self._catalog.scan(encoded.vectors, scanned, wanted)
         # A filter applies after the lexical side, so that one must reach further down.
-        reach = scoring.WORD_HITS if wanted is None else max(len(snapshot.ids), 1)
+        reach = scoring.WORD_HITS if wanted is None else scoring.WORD_HITS_FILTERED
         words = self._store.match_skills(query_words(text), max(reach, k))
-        hits = rank_skills(snapshot, encoded.vectors, passages, words, wanted)
-        best = with_families(snapshot, hits, k) if hierarchical else hits[:k]
+        ranking = rank_skills(snapshot, encoded.vectors, passages, words, wanted)
+        hits = ranking.families(k) if hierarchical else ranking.best(k)
+        skills = self._completed(snapshot, [hit.skill for hit in hits])
         return SkillSearch(
             query=query,
-            hits=self._completed_hits(snapshot, best),
+            hits=tuple(
+                SkillHit(skill, hit.score, hit.why) for hit, skill in zip(hits, skills, strict=True)
+            ),
             truncated=is_cut or bool(encoded.truncated[0]),
         )
 
@@ -252,10 +254,6 @@ class Skills:
             raise ConflictError(
                 f"skill {skill_id!r} comes from the watched file {path}; change that file"
             )
-
-    def _completed_hits(self, snapshot: Snapshot, hits: Sequence[SkillHit]) -> tuple[SkillHit, ...]:
-        skills = self._completed(snapshot, [hit.skill for hit in hits])
-        return tuple(replace(hit, skill=skill) for hit, skill in zip(hits, skills, strict=True))
 
     def _completed(self, snapshot: Snapshot, skills: Sequence[Skill]) -> tuple[Skill, ...]:
         """Add what follows from the other skills: relatives by similarity and by family."""
