@@ -26,11 +26,11 @@ response carries `X-Request-ID`; a valid one of the client's is echoed. Of a JSO
 duplicate names the last counts. Answers with 429 and 503 carry `Retry-After`."""
 
 _TAGS = {
-    "skills": "Which skill fits a task.",
-    "embeddings": "Text to 768 numbers of unit length.",
-    "openai": "The same for OpenAI's clients: set `base_url` to this server's `/v1`.",
-    "resources": "Texts that last, under URIs of your choice.",
-    "info": "The server itself.",
+    "Skills": "Which skill fits a task.",
+    "Embeddings": "Text to 768 numbers of unit length.",
+    "OpenAI": "The same for OpenAI's clients: set `base_url` to this server's `/v1`.",
+    "Resources": "Texts that last, under URIs of your choice.",
+    "Server": "The server itself.",
 }
 
 _MEANINGS = {

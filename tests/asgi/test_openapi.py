@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.asgi.conformance import KNOWN, resolve
 
+from openviking.config import Server
 from openviking_asgi import limits
 from openviking_asgi.routes import OPERATIONS
 
@@ -81,3 +83,26 @@ def test_the_checks_of_answers_know_every_word_of_the_document(shared_client: Ch
     for schema in document["components"]["schemas"].values():
         for field in schema.get("properties", {}).values():
             assert not set(field) - KNOWN
+
+
+def test_the_readme_states_the_limits_that_hold():
+    text = (Path(__file__).parents[2] / "asgi/README.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", text, re.MULTILINE))
+    lines, server = limits.Connections(), Server()
+    head = f"{lines.head_bytes_max >> 10} KiB, {lines.headers_max} headers, {lines.head_s:g} s"
+    assert table["body"] == f"{limits.BODY_BYTES_MAX >> 20} MiB"
+    assert table["request line and headers"] == head
+    assert table["body to arrive"] == f"{lines.body_s:g} s"
+    assert table["idle connection, slow reader"] == f"{lines.idle_s:g} s, {lines.write_s:g} s"
+    assert table["open connections"] == str(lines.count_max)
+    assert table["texts or inputs per call"] == str(limits.TEXTS_MAX)
+    assert table["token ids per call"] == f"{limits.TOKENS_MAX:,}"
+    assert table["results of a search"] == f"1 to {limits.RESULTS_MAX}"
+    assert (
+        table["records of a page"] == f"1 to {limits.PAGE_MAX}, {limits.PAGE_DEFAULT} if not said"
+    )
+    assert table["URI"] == f"{limits.URI_CHARS_MAX} characters"
+    names = table["names (session, type, category, cache key)"]
+    assert names == f"{limits.NAME_CHARS_MAX} characters"
+    for value in (server.requests_max, server.deadline_s, server.drain_s):
+        assert f"({value:g}" in table["requests at work or waiting, deadline, time to drain"]

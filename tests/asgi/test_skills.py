@@ -178,6 +178,41 @@ def test_a_taken_id_is_409(stocked: CheckedClient):
     assert "csv-cleaner" in response.json()["detail"]
 
 
+def test_a_skill_of_a_watched_folder_is_changed_on_disk_only(
+    client: CheckedClient, engine: Engine, tmp_path: Path
+):
+    folder = tmp_path / "skills" / "csv-cleaner"
+    folder.mkdir(parents=True)
+    (folder / "SKILL.md").write_text(SKILL)
+    engine.skills.import_paths([tmp_path / "skills"])
+    engine.skills.watch([tmp_path / "skills"])
+    for response in (
+        client.put("/skills/csv-cleaner", json={"content": SKILL}),
+        client.delete("/skills/csv-cleaner"),
+    ):
+        assert response.status_code == 409
+        assert response.json()["type"].endswith("conflict")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "metadata: {a: 2020-01-01, b: .nan, c: !!binary aGVsbG8=, 1: 2, null: 3}",
+        "metadata:\n  ? [a, b]\n  : c\n  1.5: {2: {3: .inf}}",
+        "metadata: !!python/object:os.system x",
+        "metadata: &a [*a]",
+        "metadata: {a: " + "9" * 5000 + "}",
+        "x: " + "[" * 5000,
+        "allowed-tools: {a: b}",
+    ],
+)
+def test_hostile_front_matter_comes_back_as_json(client: CheckedClient, line: str):
+    content = f"---\nname: hostile\ndescription: d\n{line}\n---\nbody"
+    assert client.post("/skills", json={"content": content}).status_code == 201
+    assert client.get("/skills/hostile").status_code == 200
+    assert client.post("/skills/validate", json={"content": content}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -199,17 +234,16 @@ def test_a_taken_id_is_409(stocked: CheckedClient):
 def test_a_skill_that_cannot_be_stored_is_422_and_named(
     shared_client: CheckedClient, body: Any, field: str | None
 ):
-    for response in (shared_client.post("/skills", json=body),):
-        assert response.status_code == 422, response.text
-        if field is not None:
-            assert response.json()["errors"][0]["loc"][:2] == ["body", field]
+    response = shared_client.post("/skills", json=body)
+    assert response.status_code == 422, response.text
+    if field is not None:
+        assert response.json()["errors"][0]["loc"][:2] == ["body", field]
 
 
-def test_metadata_of_a_skill_never_breaks_an_answer(client: CheckedClient):
+def test_integers_beyond_64_bits_come_back_as_they_were(client: CheckedClient):
     body = {"name": "x", "description": "d", "metadata": {"big": 10**30}}
-    status = client.post("/skills", json=body).status_code
-    assert status in {201, 422}
-    assert client.get("/skills/x").status_code == (200 if status == 201 else 404)
+    assert client.post("/skills", json=body).status_code == 201
+    assert client.get("/skills/x").json()["metadata"] == {"big": 10**30}
 
 
 def test_skills_are_listed_in_pages(stocked: CheckedClient):

@@ -80,11 +80,11 @@ def _health(call: Call) -> EncoderHealth:
 
 OPERATIONS = (
     Operation(
-        "POST", "/embeddings", "embed", "Embed one text, or several", "embeddings", _embed,
+        "POST", "/embeddings", "embed", "Embed one text, or several", "Embeddings", _embed,
         body=EmbedRequest, answer=EmbedAnswer,
     ),
     Operation(
         "GET", "/embeddings/health", "embeddings_health", "Whether the encoder can serve",
-        "embeddings", _health, answer=EncoderHealth,
+        "Embeddings", _health, answer=EncoderHealth,
     ),
 )  # fmt: skip

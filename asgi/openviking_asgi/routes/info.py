@@ -90,31 +90,31 @@ def _docs(call: Call) -> Reply:
 
 OPERATIONS = (
     Operation(
-        "GET", "/", "root", "What this server is and offers", "info", _root,
+        "GET", "/", "root", "What this server is and offers", "Server", _root,
         answer=Root, lane="inline",
     ),
     Operation(
-        "GET", "/health", "health", "Whether model and store can serve", "info", _health,
+        "GET", "/health", "health", "Whether model and store can serve", "Server", _health,
         answer=HealthReport, lane="probe", errors=(503,),
     ),
     Operation(
-        "GET", "/livez", "livez", "Whether the process lives", "info", _livez,
+        "GET", "/livez", "livez", "Whether the process lives", "Server", _livez,
         answer=ProbeReport, lane="inline",
     ),
     Operation(
-        "GET", "/readyz", "readyz", "Whether requests are served", "info", _readyz,
+        "GET", "/readyz", "readyz", "Whether requests are served", "Server", _readyz,
         answer=ProbeReport, lane="inline", errors=(503,),
     ),
     Operation(
-        "GET", "/metrics", "metrics", "Counters for Prometheus", "info", _metrics,
+        "GET", "/metrics", "metrics", "Counters for Prometheus", "Server", _metrics,
         lane="probe", media_type="text/plain",
     ),
     Operation(
-        "GET", "/openapi.json", "openapi", "This interface as OpenAPI 3.1", "info", _openapi,
+        "GET", "/openapi.json", "openapi", "This interface as OpenAPI 3.1", "Server", _openapi,
         answer=JsonObject, lane="inline",
     ),
     Operation(
-        "GET", "/docs", "docs", "This interface for people", "info", _docs,
+        "GET", "/docs", "docs", "This interface for people", "Server", _docs,
         lane="inline", media_type="text/html",
     ),
 )  # fmt: skip

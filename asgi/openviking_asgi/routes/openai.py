@@ -41,7 +41,7 @@ def _embed(call: Call) -> OpenAIEmbeddings:
     except InputError as error:
         # The engine numbers texts or token lists; the client knows them as `input`.
         is_single = isinstance(body.input, str) or isinstance(body.input[0], int)
-        error.loc = ("input",) if is_single else ("input", *error.loc[1:])
+        error.loc = ("input", *error.loc[2 if is_single else 1 :])
         raise
     vectors = found.vectors
     if body.encoding_format == "base64":
@@ -128,15 +128,15 @@ def _describe(call: Call) -> OpenAIModel:
 
 OPERATIONS = (
     Operation(
-        "POST", "/v1/embeddings", "openai_embeddings", "Embed as OpenAI does", "openai", _embed,
+        "POST", "/v1/embeddings", "openai_embeddings", "Embed as OpenAI does", "OpenAI", _embed,
         body=OpenAIEmbedRequest, answer=OpenAIEmbeddings, errors=(404,),
     ),
     Operation(
-        "GET", "/v1/models", "openai_models", "List the model", "openai", _models,
+        "GET", "/v1/models", "openai_models", "List the model", "OpenAI", _models,
         answer=OpenAIModels,
     ),
     Operation(
-        "GET", "/v1/models/{model:path}", "openai_model", "Describe the model", "openai", _model,
+        "GET", "/v1/models/{model:path}", "openai_model", "Describe the model", "OpenAI", _model,
         answer=OpenAIModel, errors=(404,), params=(("model", "The model's id."),),
     ),
 )  # fmt: skip

@@ -115,21 +115,21 @@ _PARAMS = (
 
 OPERATIONS = (
     Operation(
-        "POST", "/resources", "put_resource", "Store a resource, durably", "resources", _put,
+        "POST", "/resources", "put_resource", "Store a resource, durably", "Resources", _put,
         body=PutResourceRequest, answer=PutResourceAnswer,
     ),
     Operation(
-        "GET", "/resources", "list_resources", "List the newest versions", "resources", _list,
+        "GET", "/resources", "list_resources", "List the newest versions", "Resources", _list,
         query=ResourceQuery, answer=ResourceList,
     ),
     Operation(
         "GET", "/resources/{resource_id:path}", "get_resource",
-        "Get one version by id, or the newest of a URI", "resources", _get,
+        "Get one version by id, or the newest of a URI", "Resources", _get,
         answer=ResourceAnswer, errors=(404,), params=_PARAMS,
     ),
     Operation(
         "DELETE", "/resources/{resource_id:path}", "delete_resource",
-        "Delete a resource with every version of its URI", "resources", _delete,
+        "Delete a resource with every version of its URI", "Resources", _delete,
         answer=Done, errors=(404,), params=_PARAMS,
     ),
 )  # fmt: skip

@@ -204,35 +204,35 @@ _PARAMS = (("skill_id", "The skill's id, in kebab case."),)
 
 OPERATIONS = (
     Operation(
-        "POST", "/skills/search", "search_skills", "Find the skills that fit a task", "skills",
+        "POST", "/skills/search", "search_skills", "Find the skills that fit a task", "Skills",
         _search, body=SkillSearchRequest, answer=SkillSearchAnswer,
     ),
     Operation(
-        "POST", "/skills/validate", "validate_skill", "Check a SKILL.md text", "skills",
+        "POST", "/skills/validate", "validate_skill", "Check a SKILL.md text", "Skills",
         _validate, body=ValidateRequest, answer=ValidateAnswer,
     ),
     Operation(
-        "GET", "/skills/hierarchical", "skill_tree", "All skills by area and sub-area", "skills",
+        "GET", "/skills/hierarchical", "skill_tree", "All skills by area and sub-area", "Skills",
         _hierarchical, answer=SkillTree,
     ),
     Operation(
-        "GET", "/skills", "list_skills", "List skills by id", "skills",
+        "GET", "/skills", "list_skills", "List skills by id", "Skills",
         _list, query=SkillQuery, answer=SkillList,
     ),
     Operation(
-        "POST", "/skills", "create_skill", "Store a new skill", "skills",
+        "POST", "/skills", "create_skill", "Store a new skill", "Skills",
         _create, body=SkillBody, answer=SkillDetail, status=201, errors=(409,),
     ),
     Operation(
         "GET", "/skills/{skill_id}", "get_skill", "Load a whole skill, and count its use",
-        "skills", _get, answer=SkillDetail, errors=(404,), params=_PARAMS,
+        "Skills", _get, answer=SkillDetail, errors=(404,), params=_PARAMS,
     ),
     Operation(
-        "PUT", "/skills/{skill_id}", "replace_skill", "Store a new version of a skill", "skills",
+        "PUT", "/skills/{skill_id}", "replace_skill", "Store a new version of a skill", "Skills",
         _replace, body=SkillBody, answer=SkillDetail, errors=(404, 409), params=_PARAMS,
     ),
     Operation(
-        "DELETE", "/skills/{skill_id}", "delete_skill", "Delete a skill", "skills",
+        "DELETE", "/skills/{skill_id}", "delete_skill", "Delete a skill", "Skills",
         _delete, answer=Done, errors=(404, 409), params=_PARAMS,
     ),
 )  # fmt: skip

@@ -12,7 +12,10 @@ from openviking_asgi.schemas import Name  # noqa: TC001 - msgspec reads it
 
 
 class SkillSearchRequest(msgspec.Struct, frozen=True):
-    """A task in the agent's own words; ``category`` null or ``general`` means all."""
+    """A task in the agent's own words; ``category`` null or ``general`` means all.
+
+    ``max_results`` is ``retrieval.max_results`` of the server's settings, 10, if it is left out.
+    """
 
     query: str
     max_results: Annotated[int, msgspec.Meta(ge=1, le=RESULTS_MAX)] | None = None
