@@ -153,6 +153,15 @@ class RowSet:
         """
         return self._native.remove(ids)
 
+    def rows(self, ids: RowIds) -> Vectors:
+        """Return a copy of the rows of *ids*, (n, dim) float32 for ids (n,) int64.
+
+        Raises:
+            NotFoundError: an id has no row.
+            ShapeError: *ids* is not (n,) int64.
+        """
+        return self._native.rows(ids)
+
     def search(
         self, queries: Vectors, k: int, *, allow: RowIds | None = None
     ) -> tuple[RowIds, Scores]:

@@ -74,6 +74,11 @@ pub enum Error {
         /// The id.
         id: i64,
     },
+    /// An id that was asked for is not there.
+    UnknownId {
+        /// The id.
+        id: i64,
+    },
     /// The set would hold more rows than a row number can count.
     TooManyRows {
         /// Rows that would be needed.
@@ -137,6 +142,7 @@ impl fmt::Display for Error {
                     "ids: {id} is already in the index; use replace to overwrite it"
                 )
             }
+            Self::UnknownId { id } => write!(f, "ids: {id} is not in the index"),
             Self::TooManyRows { rows } => {
                 write!(f, "rows: expected at most {} in all, got {rows}", u32::MAX)
             }

@@ -9,9 +9,6 @@ use crate::quantize::Codes;
 use crate::search::{Corpus, Found, search_corpus};
 use crate::simd::Kernels;
 
-/// Below this many rows the float32 scan is faster: the codes' set-up and rescoring cost as much.
-const CODES_FROM_ROWS: usize = 128;
-
 /// Rows that have passed every check and are quantised, ready to go into a [`RowSet`] at once.
 #[derive(Debug)]
 pub struct Staged {
@@ -105,6 +102,18 @@ impl RowSet {
     pub fn row(&self, id: i64) -> Option<&[f32]> {
         let start = *self.places.get(&id)? as usize * self.dim;
         Some(&self.rows[start..start + self.dim])
+    }
+
+    /// Copy the rows of `ids`, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`].
+    pub fn rows_of(&self, ids: &[i64]) -> Result<Vec<f32>> {
+        let mut rows = Vec::with_capacity(ids.len() * self.dim);
+        for &id in ids {
+            rows.extend_from_slice(self.row(id).ok_or(Error::UnknownId { id })?);
+        }
+        Ok(rows)
     }
 
     /// Add rows under new ids.
@@ -223,16 +232,16 @@ impl RowSet {
         let corpus = Corpus {
             rows: Matrix::new("rows", &self.rows, self.len(), self.dim)?,
             keys: Some(&self.ids),
-            codes: (self.len() >= CODES_FROM_ROWS).then_some(&self.codes),
+            codes: Some(&self.codes),
         };
         search_corpus(queries, corpus, k, mask.as_ref(), self.kernels)
     }
 
     fn mask(&self, ids: &[i64]) -> RowMask {
-        let mut mask = RowMask::none(self.len());
-        for place in ids.iter().filter_map(|id| self.places.get(id)) {
-            mask.insert(*place as usize);
-        }
-        mask
+        let places = ids
+            .iter()
+            .filter_map(|id| self.places.get(id).copied())
+            .collect();
+        RowMask::from_rows(places, self.len())
     }
 }

@@ -86,9 +86,13 @@ pub fn count(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
     })
 }
 
-/// Hand a vector of `rows` equal rows to NumPy, which then owns its memory.
-pub fn array2<T: Element>(py: Python<'_>, rows: usize, data: Vec<T>) -> Bound<'_, PyArray2<T>> {
-    let columns = data.len().checked_div(rows).unwrap_or(0);
+/// Hand a vector of `rows` x `columns` numbers to NumPy, which then owns its memory.
+pub fn array2<T: Element>(
+    py: Python<'_>,
+    rows: usize,
+    columns: usize,
+    data: Vec<T>,
+) -> Bound<'_, PyArray2<T>> {
     match Array2::from_shape_vec((rows, columns), data) {
         Ok(array) => array.into_pyarray(py),
         Err(_) => unreachable!("the core returns rectangular results"),
@@ -97,15 +101,8 @@ pub fn array2<T: Element>(py: Python<'_>, rows: usize, data: Vec<T>) -> Bound<'_
 
 /// Hand the hits of `queries` queries to NumPy.
 pub fn hits(py: Python<'_>, queries: usize, found: Found) -> Hits<'_> {
-    if queries == 0 {
-        let empty = (0, found.k);
-        return (
-            Array2::from_shape_fn(empty, |_| 0).into_pyarray(py),
-            Array2::from_shape_fn(empty, |_| 0.0).into_pyarray(py),
-        );
-    }
     (
-        array2(py, queries, found.keys),
-        array2(py, queries, found.scores),
+        array2(py, queries, found.k, found.keys),
+        array2(py, queries, found.k, found.scores),
     )
 }

@@ -8,6 +8,7 @@ use pyo3::{PyTypeInfo, import_exception};
 import_exception!(openviking.errors, ConflictError);
 import_exception!(openviking.errors, InputError);
 import_exception!(openviking.errors, LimitError);
+import_exception!(openviking.errors, NotFoundError);
 import_exception!(openviking.errors, ShapeError);
 
 /// The Python exception for an error of the core.
@@ -27,6 +28,7 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
         Error::Zero { argument } => located::<InputError>(py, &text, argument, None),
         Error::NegativeLength { row, .. } => located::<InputError>(py, &text, "lengths", Some(row)),
         Error::DuplicateId { .. } | Error::KnownId { .. } => ConflictError::new_err(text),
+        Error::UnknownId { .. } => NotFoundError::new_err(text),
         Error::TooManyRows { .. } => located::<LimitError>(py, &text, "ids", None),
         _ => InputError::new_err(text),
     }

@@ -30,10 +30,7 @@ fn normalize<'py>(
     let unit = py
         .detach(|| core_normalize(matrix, Kernels::best()))
         .map_err(|error| raised(py, &error))?;
-    if matrix.rows() == 0 {
-        return Ok(PyArray2::zeros(py, [0, matrix.dim()], false));
-    }
-    Ok(arrays::array2(py, matrix.rows(), unit))
+    Ok(arrays::array2(py, matrix.rows(), matrix.dim(), unit))
 }
 
 /// Split texts of the given lengths into batches of similar length.

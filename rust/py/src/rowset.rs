@@ -2,7 +2,7 @@
 
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use numpy::PyArray1;
+use numpy::{PyArray1, PyArray2};
 use openviking_core::rowset::Staged;
 use openviking_core::{Error, Kernels, RowSet as CoreRowSet};
 use pyo3::prelude::*;
@@ -115,6 +115,21 @@ impl RowSet {
         let ids = arrays::integers("ids", ids)?;
         let ids = ids.as_slice()?;
         Ok(py.detach(|| self.write().remove(ids)))
+    }
+
+    /// Copy the rows of ids that are there.
+    #[pyo3(signature = (ids, /))]
+    fn rows<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let ids = arrays::integers("ids", ids)?;
+        let ids = ids.as_slice()?;
+        let rows = py
+            .detach(|| self.read().rows_of(ids))
+            .map_err(|error| raised(py, &error))?;
+        Ok(arrays::array2(py, ids.len(), self.dim, rows))
     }
 
     /// Find the k rows most similar to each query.

@@ -165,12 +165,6 @@ fn fold_codes(sum: __m256i) -> i32 {
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub fn any_reaches(
-    floor: f32,
-    bound: Bound,
-    dots: &[i32],
-    steps: &[f32],
-    residuals: &[f32],
-) -> bool {
-    scalar::any_reaches(floor, bound, dots, steps, residuals)
+pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals: &[f32]) -> u64 {
+    scalar::reaching(floor, bound, dots, steps, residuals)
 }

@@ -239,23 +239,25 @@ impl Kernels {
         dispatch!(self, code_dots_into(query, codes, out));
     }
 
-    /// Whether any row's upper bound reaches `floor`.
+    /// The rows, at most 64, whose upper bound reaches `floor`, as bits.
     ///
     /// # Panics
-    /// If the lengths differ.
+    /// If the lengths differ or exceed 64.
     #[must_use]
-    pub fn any_reaches(
+    pub fn reaching(
         self,
         floor: f32,
         bound: Bound,
         dots: &[i32],
         steps: &[f32],
         residuals: &[f32],
-    ) -> bool {
+    ) -> u64 {
+        let count = dots.len();
+        assert!(count <= 64, "one bit per row");
         assert!(
-            dots.len() == steps.len() && dots.len() == residuals.len(),
-            "one step and one residual per row"
+            steps.len() == count && residuals.len() == count,
+            "one of each per row"
         );
-        dispatch!(self, any_reaches(floor, bound, dots, steps, residuals))
+        dispatch!(self, reaching(floor, bound, dots, steps, residuals))
     }
 }

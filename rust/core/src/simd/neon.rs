@@ -135,12 +135,6 @@ fn add_products(sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
 }
 
 #[target_feature(enable = "neon")]
-pub fn any_reaches(
-    floor: f32,
-    bound: Bound,
-    dots: &[i32],
-    steps: &[f32],
-    residuals: &[f32],
-) -> bool {
-    scalar::any_reaches(floor, bound, dots, steps, residuals)
+pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals: &[f32]) -> u64 {
+    scalar::reaching(floor, bound, dots, steps, residuals)
 }

@@ -170,17 +170,11 @@ pub fn code_dots_into(query: Planes<'_>, codes: &[Line], out: &mut [i32]) {
 }
 
 #[inline(always)]
-pub fn any_reaches(
-    floor: f32,
-    bound: Bound,
-    dots: &[i32],
-    steps: &[f32],
-    residuals: &[f32],
-) -> bool {
-    let mut any = false;
-    for ((dot, step), residual) in dots.iter().zip(steps).zip(residuals) {
+pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals: &[f32]) -> u64 {
+    let mut mask = 0;
+    for (row, ((dot, step), residual)) in dots.iter().zip(steps).zip(residuals).enumerate() {
         let (estimate, margin) = bound.of(*dot, *step, *residual);
-        any |= estimate + margin >= floor;
+        mask |= u64::from(estimate + margin >= floor) << row;
     }
-    any
+    mask
 }

@@ -1,0 +1,199 @@
+"""The index that the domains use: ids in, nearest ids out."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from openviking.errors import BackendError, InputError
+from openviking.index.graph import Graph
+from openviking.vectors import RowSet
+
+if TYPE_CHECKING:
+    from openviking.types import RowIds, Scores, Vectors
+
+IndexKind: TypeAlias = Literal["exact", "hnsw"]
+"""``exact`` scans; ``hnsw`` asks a graph for candidates once the set is large."""
+
+_GRAPH_FROM_ROWS = 20_000
+"""Below this an exact scan of 768 columns is about as fast as the graph, and exact."""
+
+_ROWS_PER_GRAPH_HIT = 64
+"""With fewer rows than this for each hit asked for, the graph would visit most of them."""
+
+_GRAPH_PARTS_PER_COMPACTION = 2
+"""A graph that was this many times as large as what is left is built anew."""
+
+_log = logging.getLogger(__name__)
+
+
+class Index:
+    """Unit vectors under int64 ids; finds those most similar to a query. Safe from any thread.
+
+    Searches run together and never see half of a change; a call that raises has changed nothing.
+    Scores are float32 cosines computed from the vectors as they were given, for either kind; of
+    equal scores the lower id comes first, so the order of additions and removals does not show.
+    Memory: five bytes per number and some forty per vector; ``hnsw`` adds one byte per number and
+    some 200 per vector. Memory of removed vectors is used again, or given back when most are gone.
+
+    Args:
+        dim: width of the vectors, 1 to 16,384.
+        kind: ``exact``, or ``hnsw`` for sets that are too large to scan.
+
+    Raises:
+        InputError: no such kind.
+        ShapeError: *dim* out of range.
+    """
+
+    def __init__(self, dim: int = 768, kind: IndexKind = "exact") -> None:
+        if kind not in get_args(IndexKind):
+            expected = " or ".join(get_args(IndexKind))
+            raise InputError(f"kind: expected {expected}, got {kind!r}", loc=("kind",))
+        self._rows = RowSet(dim)
+        self._kind = kind
+        self._changing = Lock()
+        self._graph = Graph(dim) if kind == "hnsw" else None
+        self._graph_rows_most = 0
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._rows.dim
+
+    @property
+    def kind(self) -> IndexKind:
+        """How it searches."""
+        return self._kind
+
+    @property
+    def ids(self) -> RowIds:
+        """All ids, (n,) int64, ascending; a copy."""
+        return self._rows.ids
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, vector_id: object) -> bool:
+        return vector_id in self._rows
+
+    def add(self, ids: RowIds, vectors: Vectors) -> None:
+        """Copy vectors in under new ids.
+
+        Args:
+            ids: (n,) int64, any values, each once.
+            vectors: (n, dim) float32, C order, unit length or zero.
+
+        Raises:
+            ConflictError: an id is already there or given twice.
+            ShapeError: wrong rank, width, dtype or memory order; NaN or infinity.
+            InputError: a vector is neither of unit length nor zero.
+        """
+        with self._changing:
+            self._rows.add(ids, vectors)
+            self._update_graph(added=ids)
+
+    def replace(self, ids: RowIds, vectors: Vectors) -> None:
+        """Copy vectors in, overwriting those whose id is already there.
+
+        Args:
+            ids: (n,) int64, any values, each once.
+            vectors: (n, dim) float32, C order, unit length or zero.
+
+        Raises:
+            ConflictError: an id is given twice.
+            ShapeError: wrong rank, width, dtype or memory order; NaN or infinity.
+            InputError: a vector is neither of unit length nor zero.
+        """
+        with self._changing:
+            self._rows.replace(ids, vectors)
+            self._update_graph(added=ids)
+
+    def remove(self, ids: RowIds) -> int:
+        """Remove vectors; unknown ids are passed over; return how many went.
+
+        Args:
+            ids: (n,) int64.
+
+        Raises:
+            ShapeError: *ids* is not (n,) int64.
+        """
+        with self._changing:
+            count = self._rows.remove(ids)
+            if count:
+                self._update_graph(removed=ids)
+            return count
+
+    def search(
+        self, queries: Vectors, k: int, *, allow: RowIds | None = None
+    ) -> tuple[RowIds, Scores]:
+        """Return the ids of the *k* vectors most similar to each query.
+
+        The scan is exact. So is ``hnsw`` for small sets, for a large *k*, and with *allow*, whose
+        vectors alone are then scanned; otherwise it may miss some (recall is measured by test).
+
+        Args:
+            queries: (q, dim) float32, C order, unit length or zero.
+            k: hits per query, at least 1; at most as many as there are vectors come back.
+            allow: (m,) int64, the only ids that may be returned; unknown ones are passed over.
+
+        Returns:
+            Ids (q, k') int64 and cosines, same shape, float32 in [-1, 1]; best first, ties by lower
+            id; k' is *k*, or the number of vectors that may be returned if that is smaller.
+
+        Raises:
+            ShapeError: wrong rank, width, dtype or memory order; NaN or infinity.
+            InputError: *k* below 1, or a query that is neither of unit length nor zero.
+        """
+        graph = self._graph
+        if graph is None or allow is not None or len(self._rows) < _GRAPH_FROM_ROWS:
+            return self._rows.search(queries, k, allow=allow)
+        # Refuses bad arguments before they meet usearch.
+        self._rows.search(queries, k, allow=np.zeros(0, np.int64))
+        if k > len(self._rows) // _ROWS_PER_GRAPH_HIT:
+            return self._rows.search(queries, k)
+        hits = [
+            self._rescore(query[np.newaxis], k, candidates)
+            for query, candidates in zip(
+                queries, graph.candidates(queries, 2 * k + 32), strict=True
+            )
+        ]
+        # A removal between two of the queries can leave one of them with fewer hits.
+        if len({ids.shape for ids, _ in hits}) != 1:
+            return self._rows.search(queries, k)
+        return np.concatenate([ids for ids, _ in hits]), np.concatenate([s for _, s in hits])
+
+    def _rescore(self, query: Vectors, k: int, candidates: RowIds) -> tuple[RowIds, Scores]:
+        ids, scores = self._rows.search(query, k, allow=candidates)
+        if ids.shape[1] == k:
+            return ids, scores
+        return self._rows.search(query, k)
+
+    def _update_graph(self, *, added: RowIds | None = None, removed: RowIds | None = None) -> None:
+        """Bring the graph up to date; a graph that fails is dropped, and scans take over."""
+        if self._kind != "hnsw":
+            return
+        try:
+            if self._graph is None or self._is_mostly_gone():
+                self._graph = self._built_graph()
+                self._graph_rows_most = 0
+            elif added is not None:
+                self._graph.add(added, self._rows.rows(added))
+            elif removed is not None:
+                self._graph.remove(removed)
+        except BackendError:
+            _log.exception("the graph is dropped; exact scans serve until it can be built again")
+            self._graph = None
+        self._graph_rows_most = max(self._graph_rows_most, len(self._rows))
+
+    def _is_mostly_gone(self) -> bool:
+        most = self._graph_rows_most
+        return most > _GRAPH_FROM_ROWS and len(self._rows) * _GRAPH_PARTS_PER_COMPACTION < most
+
+    def _built_graph(self) -> Graph:
+        graph = Graph(self.dim)
+        ids = self._rows.ids
+        graph.add(ids, self._rows.rows(ids))
+        return graph

@@ -1,0 +1,299 @@
+//! One pass over the rows for a few queries: both scans, their parts on several threads, rescoring.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::mask::{BLOCK, RowMask, bits};
+use crate::matrix::UNIT_TOLERANCE;
+use crate::parallel::in_parts;
+use crate::quantize::{Codes, QueryCodes};
+use crate::search::Corpus;
+use crate::simd::Kernels;
+use crate::topk::{Hit, TopK};
+
+/// Allowed rows from which the scan over codes is the faster one.
+const CODES_FROM_ROWS: usize = 128;
+/// Below this share of set bits, a block's rows are scored one by one.
+const SPARSE_BITS: u32 = 16;
+/// One pass of some queries over the corpus.
+pub struct Pass<'a> {
+    pub queries: Vec<&'a [f32]>,
+    pub corpus: Corpus<'a>,
+    /// Hits per query, at least 1 and at most the allowed rows.
+    pub k: usize,
+    pub allow: Option<&'a RowMask>,
+    /// How many rows may be returned.
+    pub allowed: usize,
+    pub kernels: Kernels,
+}
+
+/// A row that the bound could not exclude.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    row: usize,
+    lower: f32,
+    upper: f32,
+}
+
+impl Pass<'_> {
+    /// The best hits of each query.
+    pub fn run(&self) -> Result<Vec<TopK>> {
+        // For few rows the codes' set-up and the rescoring cost as much as they save, and they
+        // cannot exclude much when a good part of the rows is asked for.
+        let pays = self.allowed >= CODES_FROM_ROWS && self.k <= self.allowed / 8;
+        match self.corpus.codes.filter(|_| pays) {
+            Some(codes) => Ok(self.run_codes(codes)),
+            None => self.run_rows(),
+        }
+    }
+
+    fn run_rows(&self) -> Result<Vec<TopK>> {
+        let mut parts = in_parts(self.blocks(), self.queries.len(), |blocks| {
+            self.scan_rows(blocks)
+        })
+        .into_iter();
+        let mut merged = parts.next().unwrap_or_else(|| Ok(Vec::new()))?;
+        for part in parts {
+            for (best, more) in merged.iter_mut().zip(part?) {
+                for hit in more.into_best_first() {
+                    best.push(hit);
+                }
+            }
+        }
+        Ok(merged)
+    }
+
+    fn run_codes(&self, codes: &Codes) -> Vec<TopK> {
+        let quantized: Vec<_> = self
+            .queries
+            .iter()
+            .map(|query| QueryCodes::new(query, self.kernels))
+            .collect();
+        let parts = in_parts(self.blocks(), quantized.len(), |blocks| {
+            self.scan_codes(codes, &quantized, blocks)
+        });
+        let mut merged: Vec<Vec<Candidate>> = vec![Vec::new(); quantized.len()];
+        for part in parts {
+            for (candidates, more) in merged.iter_mut().zip(part) {
+                candidates.extend(more);
+            }
+        }
+        self.queries
+            .iter()
+            .zip(merged)
+            .map(|(query, c)| self.rescore(query, c))
+            .collect()
+    }
+
+    /// Score the blocks' rows in float32.
+    fn scan_rows(&self, blocks: Range<usize>) -> Result<Vec<TopK>> {
+        let rows = self.corpus.rows;
+        let mut best: Vec<_> = self
+            .queries
+            .iter()
+            .map(|_| TopK::new(self.k, rows.rows()))
+            .collect();
+        let mut scores = [[0.0; BLOCK]; 4];
+        for block in blocks {
+            let (start, end, word) = self.block(block);
+            for (queries, best) in self.queries.chunks(4).zip(best.chunks_mut(4)) {
+                self.score_block(queries, start..end, word, &mut scores);
+                for (scores, best) in scores.iter().zip(best) {
+                    self.offer(&scores[..end - start], start, word, best)?;
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    fn score_block(
+        &self,
+        queries: &[&[f32]],
+        rows: Range<usize>,
+        word: u64,
+        scores: &mut [[f32; BLOCK]; 4],
+    ) {
+        let dim = self.corpus.rows.dim();
+        let count = rows.len();
+        let numbers = &self.corpus.rows.data()[rows.start * dim..rows.end * dim];
+        if word.count_ones() < SPARSE_BITS {
+            for (query, scores) in queries.iter().zip(scores) {
+                for bit in bits(word) {
+                    scores[bit] = self
+                        .kernels
+                        .dot(query, &numbers[bit * dim..(bit + 1) * dim]);
+                }
+            }
+        } else if let &[a, b, c, d] = queries {
+            let out = scores.each_mut().map(|scores| &mut scores[..count]);
+            self.kernels.dots4_into([a, b, c, d], numbers, out);
+        } else {
+            for (query, scores) in queries.iter().zip(scores) {
+                self.kernels.dots_into(query, numbers, &mut scores[..count]);
+            }
+        }
+    }
+
+    /// Offer a block's scores; a score that unit rows cannot have tells of a bad row.
+    fn offer(&self, scores: &[f32], start: usize, word: u64, best: &mut TopK) -> Result<()> {
+        let floor = best.floor();
+        let mut is_interesting = false;
+        for score in scores {
+            is_interesting |= *score >= floor || !is_cosine(*score);
+        }
+        if !is_interesting {
+            return Ok(());
+        }
+        for bit in bits(word) {
+            let (row, score) = (start + bit, scores[bit]);
+            if !is_cosine(score) {
+                return Err(self.bad_row(row));
+            }
+            if score >= best.floor() {
+                best.push(self.corpus.hit(row, score));
+            }
+        }
+        Ok(())
+    }
+
+    fn bad_row(&self, row: usize) -> Error {
+        let length = self.kernels.sum_squares(self.corpus.rows.row(row)).sqrt();
+        if length.is_finite() {
+            Error::NotUnit {
+                argument: "rows",
+                row,
+                length,
+            }
+        } else {
+            self.corpus.rows.not_finite("rows", row)
+        }
+    }
+
+    /// Estimate the blocks' rows from their codes and keep those that may be among the best.
+    fn scan_codes(
+        &self,
+        codes: &Codes,
+        queries: &[QueryCodes],
+        blocks: Range<usize>,
+    ) -> Vec<Vec<Candidate>> {
+        let mut scans: Vec<_> = queries.iter().map(|_| Scan::new(self.k)).collect();
+        let mut dots = [0; BLOCK];
+        for block in blocks {
+            let (start, end, word) = self.block(block);
+            let dots = &mut dots[..end - start];
+            for (query, scan) in queries.iter().zip(&mut scans) {
+                if word.count_ones() < SPARSE_BITS {
+                    for bit in bits(word) {
+                        let lines = codes.lines(start + bit, start + bit + 1);
+                        self.kernels
+                            .code_dots_into(query.planes(), lines, &mut dots[bit..=bit]);
+                    }
+                } else {
+                    self.kernels
+                        .code_dots_into(query.planes(), codes.lines(start, end), dots);
+                }
+                let (steps, residuals) = (codes.steps(start, end), codes.residuals(start, end));
+                let bound = query.bound();
+                let reaching = self
+                    .kernels
+                    .reaching(scan.floor(), bound, dots, steps, residuals);
+                for bit in bits(reaching & word) {
+                    let (estimate, margin) = bound.of(dots[bit], steps[bit], residuals[bit]);
+                    scan.offer(start + bit, estimate - margin, estimate + margin);
+                }
+            }
+        }
+        scans.into_iter().map(|scan| scan.candidates).collect()
+    }
+
+    /// Score the candidates in float32, most promising first, until no other can enter.
+    fn rescore(&self, query: &[f32], mut candidates: Vec<Candidate>) -> TopK {
+        let mut floor = TopK::new(self.k, candidates.len());
+        for candidate in &candidates {
+            floor.push(Hit {
+                score: candidate.lower,
+                key: 0,
+            });
+        }
+        let floor = reach(floor.floor());
+        candidates.retain(|candidate| candidate.upper >= floor);
+        candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper));
+        let mut best = TopK::new(self.k, candidates.len());
+        for candidate in candidates {
+            if candidate.upper < reach(best.floor()) {
+                break;
+            }
+            let score = self.kernels.dot(query, self.corpus.rows.row(candidate.row));
+            best.push(self.corpus.hit(candidate.row, score));
+        }
+        best
+    }
+
+    /// How many blocks hold an allowed row.
+    fn blocks(&self) -> usize {
+        let all = self.corpus.rows.rows().div_ceil(BLOCK);
+        self.allow.map_or(all, |mask| mask.words().len())
+    }
+
+    /// Rows `start..end` of such a block, and the allowed ones among them as bits.
+    fn block(&self, number: usize) -> (usize, usize, u64) {
+        let rows = self.corpus.rows.rows();
+        let (block, word) = self
+            .allow
+            .map_or((number, u64::MAX), |mask| mask.words()[number]);
+        let start = block * BLOCK;
+        let end = rows.min(start + BLOCK);
+        (start, end, word & u64::MAX >> (BLOCK - (end - start)))
+    }
+}
+
+/// The running state of one query's scan over codes.
+struct Scan {
+    lowers: TopK,
+    candidates: Vec<Candidate>,
+}
+
+impl Scan {
+    fn new(k: usize) -> Self {
+        Self {
+            lowers: TopK::new(k, k),
+            candidates: Vec::new(),
+        }
+    }
+
+    /// An upper bound below this is out.
+    fn floor(&self) -> f32 {
+        reach(self.lowers.floor())
+    }
+
+    fn offer(&mut self, row: usize, lower: f32, upper: f32) {
+        if upper < self.floor() {
+            return;
+        }
+        // Scores are clamped, so their bounds are.
+        let lower = lower.clamp(-1.0, 1.0);
+        self.candidates.push(Candidate { row, lower, upper });
+        if lower > self.lowers.floor() {
+            self.lowers.push(Hit {
+                score: lower,
+                key: 0,
+            });
+        }
+    }
+}
+
+/// A clamped score of -1 hides how low it was, so nothing is excluded by it.
+fn reach(floor: f32) -> f32 {
+    if floor <= -1.0 {
+        f32::NEG_INFINITY
+    } else {
+        floor
+    }
+}
+
+/// Whether two rows that pass for unit rows can have this dot product; NaN is none.
+fn is_cosine(score: f32) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+    let limit = 1.0 + 3.0 * UNIT_TOLERANCE as f32;
+    score.abs() <= limit
+}
