@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from openviking.encoder.builds import BUILDERS
 from openviking.encoder.graph import relative_bias, write_graph
+from openviking.encoder.graph_native import NATIVE_VERSION
 from openviking.encoder.layout import lay_out, lay_out_again
 from openviking.encoder.quantize import BLOCK, quantize_blocks
 from openviking.encoder.reference import reference_texts, reference_vectors
@@ -99,3 +101,7 @@ def test_quantised_weights_are_within_half_a_step():
 def test_rows_that_are_no_whole_blocks_are_refused():
     with pytest.raises(EncoderError, match="130"):
         quantize_blocks(np.ones((2, 130), dtype=np.float32))
+
+
+def test_native_builds_carry_the_version_of_their_arithmetic():
+    assert BUILDERS["native"] == NATIVE_VERSION

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +23,11 @@ from openviking.encoder.builds import build_key
 from openviking.encoder.layout import machine_id
 from openviking.encoder.manifest import MANIFEST, BuildKey
 from openviking.encoder.session import SingleTextSession
-from openviking.encoder.spec import TOKENIZER, WEIGHTS
+from openviking.encoder.spec import TOKENIZER, WEIGHTS, PublishedFile
 from openviking.errors import EncoderError, InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.encoder.conftest import TinyModel
 
@@ -345,3 +347,92 @@ def test_two_processes_that_pull_at_once_both_succeed(
 
     assert [pull.communicate(timeout=60)[0].strip() for pull in pulls] == ["ready", "ready"]
     models.verify(INT8, tmp_path, spec=tiny.spec)
+
+
+@pytest.fixture
+def hub(tiny: TinyModel) -> Iterator[str]:
+    """The address of a hub that has the tiny model and nothing else."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._answer(is_head=True)
+
+        def do_GET(self) -> None:
+            self._answer(is_head=False)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Print nothing."""
+
+        def _answer(self, *, is_head: bool) -> None:
+            path = tiny.source / self.path.rpartition("/")[2]
+            if not path.is_file() or tiny.spec.hub_repository not in self.path:
+                self.send_response(404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            content = path.read_bytes()
+            self.send_response(200)
+            self.send_header("ETag", f'"{tiny.spec.files[path.name].sha256}"')
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if not is_head:
+                self.wfile.write(content)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_pulling_from_the_hub_builds_too(
+    tiny: TinyModel, tmp_path: Path, hub: str, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("huggingface_hub", reason="the extra `hub` is not installed")
+    # In a process of its own, because the library reads its environment when it is imported.
+    for name, value in {
+        "HF_ENDPOINT": hub,
+        "HF_HOME": str(tmp_path / "hub-home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    pull = _start_pull(tiny, tmp_path, origin="hub")
+
+    output, errors = pull.communicate(timeout=60)
+
+    assert output.strip() == "ready", errors
+    assert not (tmp_path / "tiny-mpnet/partial").exists()
+
+
+def test_a_hub_that_does_not_have_the_model_is_an_encoder_error(
+    tiny: TinyModel, tmp_path: Path, hub: str, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("huggingface_hub", reason="the extra `hub` is not installed")
+    monkeypatch.setenv("HF_ENDPOINT", hub)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    elsewhere = replace(tiny, spec=replace(tiny.spec, hub_repository="nobody/nothing"))
+    pull = _start_pull(elsewhere, tmp_path, origin="hub")
+
+    _, errors = pull.communicate(timeout=60)
+
+    assert pull.returncode == 1
+    assert "openviking.errors.EncoderError: cannot download" in errors
+
+
+def test_too_little_space_is_said_before_anything_is_downloaded(tiny: TinyModel, tmp_path: Path):
+    files = {**tiny.spec.files, WEIGHTS: PublishedFile(10**18, "0" * 64)}
+
+    with pytest.raises(EncoderError, match="GB free"):
+        models.pull(tmp_path, builds=[INT8], spec=replace(tiny.spec, files=files))
+
+
+def test_a_folder_that_cannot_be_made_is_an_encoder_error(tiny: TinyModel, tmp_path: Path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(EncoderError, match="cannot write"):
+        models.pull(tmp_path / "file", builds=[INT8], origin=tiny.source, spec=tiny.spec)
