@@ -58,7 +58,18 @@ def create_app(
     Returns:
         The application; ``app.state.services`` holds its parts.
     """
-    limits = server or Server()
+    services = _services(source, server or Server())
+    app = Starlette(
+        routes=_routes(services),
+        middleware=[Middleware(Gate, metrics=services.metrics, log_request=log_request)],
+        exception_handlers={HTTPException: _pass_on},
+        lifespan=_lifespan(services),
+    )
+    app.state.services = services
+    return app
+
+
+def _services(source: Engine | Callable[[], Engine], limits: Server) -> Services:
     services = Services(
         host=EngineHost(source),
         work=WorkerPool(
@@ -75,14 +86,7 @@ def create_app(
         },
     )
     services.metrics.watch(services.host, services.work)
-    app = Starlette(
-        routes=_routes(services),
-        middleware=[Middleware(Gate, metrics=services.metrics, log_request=log_request)],
-        exception_handlers={HTTPException: _pass_on},
-        lifespan=_lifespan(services),
-    )
-    app.state.services = services
-    return app
+    return services
 
 
 def _routes(services: Services) -> list[Route]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from openviking_asgi.errors import LateError, problem_of, render
@@ -69,7 +70,11 @@ class Gate:
     def _finish(self, exchange: Exchange) -> None:
         seconds = exchange.seconds
         self._metrics.count_request(exchange.method, exchange.route, exchange.status, seconds)
-        if self._log_request is not None:
+        if self._log_request is None:
+            return
+        # A log that cannot be written (a full disk, a reader that went away) must not cost the
+        # client its connection.
+        with suppress(OSError):
             self._log_request(
                 "request",
                 method=exchange.method,

@@ -14,6 +14,7 @@ import math
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -31,6 +32,8 @@ from openviking_asgi.protocol import guarded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    from starlette.applications import Starlette
 
     from openviking.config import Settings
     from openviking_asgi.operation import Services
@@ -62,7 +65,6 @@ def serve(
         ConfigError: the address cannot be listened on.
         OpenVikingError: the engine could not be opened; the server has then ended.
     """
-    connections = connections or Connections()
     if open_engine is None:
         open_engine = partial(_open_configured, settings)
     listener = listen(settings.server.host, settings.server.port)
@@ -70,21 +72,8 @@ def serve(
     for note in settings.notes:
         _log.warning("setting without effect: %s", note)
     app = create_app(open_engine, server=settings.server, log_request=log_request)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=guarded(connections),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=math.ceil(connections.idle_s),
-        timeout_graceful_shutdown=1,
-    )
     services: Services = app.state.services
-    server = _Server(config, services, listener, settings.server.drain_s)
+    server = _Server(_configured(app, connections), services, listener, settings.server.drain_s)
     server.run(sockets=[listener])
     if services.host.failure is not None:
         raise services.host.failure
@@ -98,6 +87,26 @@ def _open_configured(settings: Settings) -> Engine:
         engine.close()
         raise
     return engine
+
+
+def _configured(app: Starlette, connections: Connections | None) -> uvicorn.Config:
+    limits = connections or Connections()
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=guarded(limits),
+        ws="none",
+        lifespan="on",
+        # Our own log has a line per request already, and is set up before.
+        log_config=None,
+        access_log=False,
+        # Headers that anyone can send are not believed.
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=math.ceil(limits.idle_s),
+        # The time to drain was given before uvicorn begins to count.
+        timeout_graceful_shutdown=math.ceil(_LAST_S),
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -186,6 +195,10 @@ class _Server(uvicorn.Server):
 
         uvicorn raises them once more at the end, which would report a clean stop as a death.
         """
+        if threading.current_thread() is not threading.main_thread():
+            # Elsewhere Python allows no handlers; whoever runs us there ends us otherwise.
+            yield
+            return
         handled = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, self.handle_exit) for number in handled}
         try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -183,3 +184,12 @@ def test_a_failing_store_is_503_with_retry_after(client: CheckedClient, engine: 
     assert response.status_code == 503
     assert response.headers["retry-after"].isdigit()
     assert StoreError.__name__ not in response.text
+
+
+def test_a_log_that_cannot_be_written_does_not_cost_the_answer(engine: Engine):
+    def full(event: str, **fields: object) -> None:
+        raise OSError(errno.ENOSPC, event, str(fields))
+
+    with TestClient(create_app(engine, log_request=full)) as client:
+        assert client.get("/livez").status_code == 200
+        assert client.post("/embeddings", json={"text": "a"}).status_code == 200
