@@ -1,8 +1,12 @@
-"""Skills similar to a skill: the nearest summaries, computed when first asked for."""
+"""What follows for a skill from the others: similar ones by their summaries, sub-skills by family.
+
+Computed when first asked for and kept until any skill changes.
+"""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.skills.catalog import Snapshot
+    from openviking.types import Skill
 
 RELATED_MAX = 5
 """Related skills named per skill."""
@@ -33,6 +38,29 @@ class Related:
         self._snapshot = snapshot
         self._lock = threading.Lock()
         self._known: dict[str, tuple[str, ...]] = {}
+        self._completed: dict[str, tuple[Skill, Skill]] = {}
+
+    def complete(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
+        """Return *skills* with ``related_skills`` and ``sub_skills`` filled in."""
+        found: list[Skill] = []
+        # One product of matrices for all of them, instead of one each.
+        self.of([skill.id for skill in skills])
+        for skill in skills:
+            known = self._completed.get(skill.id)
+            if known is None or known[0] is not skill:
+                known = (skill, self._complete(skill))
+                # A record with a body was read for one caller and is not worth keeping.
+                if not skill.body:
+                    self._completed[skill.id] = known
+            found.append(known[1])
+        return tuple(found)
+
+    def _complete(self, skill: Skill) -> Skill:
+        entries = self._snapshot.entries
+        children = self._snapshot.children.get(skill.id, ())
+        names = [*skill.sub_skills, *(entries[child].skill.name for child in children)]
+        (related,) = self.of([skill.id])
+        return replace(skill, related_skills=related, sub_skills=tuple(dict.fromkeys(names)))
 
     def of(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
         """Return for each id its related ids, nearest first, ties by id."""

@@ -32,7 +32,6 @@ from openviking.skills.writer import SkillWriter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from openviking.skills.catalog import Snapshot
     from openviking.store.port import Store
     from openviking.types import Progress, Skill, TextEncoder
 
@@ -97,7 +96,7 @@ class Skills:
         words = self._store.match_skills(query_words(text), max(reach, k))
         ranking = rank_skills(snapshot, encoded.vectors, passages, words, wanted)
         hits = ranking.families(k) if hierarchical else ranking.best(k)
-        skills = self._completed(snapshot, [hit.skill for hit in hits])
+        skills = self._related.complete([hit.skill for hit in hits])
         return SkillSearch(
             query=query,
             hits=tuple(
@@ -109,7 +108,7 @@ class Skills:
     def get(self, skill_id: str) -> Skill:
         """Return one skill with its body; raises NotFoundError."""
         skill = self._store.get_skill(skill_id)
-        return self._completed(self._catalog.snapshot, [skill])[0]
+        return self._related.complete([skill])[0]
 
     def files(self, skill_id: str) -> tuple[str, ...]:
         """List the files beside a skill's SKILL.md; raises NotFoundError."""
@@ -122,7 +121,7 @@ class Skills:
         """Return skills in id order behind the id *after*; hidden ones are listed too."""
         snapshot = self._catalog.snapshot
         found, has_more = page_of(snapshot, category, limit, after)
-        return SkillPage(self._completed(snapshot, found), found[-1].id if has_more else None)
+        return SkillPage(self._related.complete(found), found[-1].id if has_more else None)
 
     def tree(self) -> SkillTree:
         """Return all names by category and subcategory, and when anything last changed."""
@@ -202,6 +201,7 @@ class Skills:
             return self._importer.run(roots, progress, prune=prune)
         finally:
             self._relate()
+            self._related.warm()
 
     def watch(self, folders: Sequence[str | Path]) -> None:
         """Import *folders* in the background, then follow their edits until ``close``.
@@ -234,13 +234,18 @@ class Skills:
         self._rebuild.join()
 
     def _sync(self, folders: Sequence[Path]) -> None:
-        self._importer.run(folders, prune=True)
-        self._relate()
+        version = self._catalog.snapshot.version
+        try:
+            self._importer.run(folders, prune=True)
+        finally:
+            if self._catalog.snapshot.version != version:
+                self._relate()
+                self._related.warm()
 
     def _write(self, draft: Skill) -> Skill:
         written = self._writer.commit(self._writer.prepare([draft]))
         self._relate()
-        return self._completed(self._catalog.snapshot, written)[0]
+        return self._related.complete(written)[0]
 
     def _relate(self) -> None:
         self._related = Related(self._catalog.snapshot)
@@ -254,23 +259,6 @@ class Skills:
             raise ConflictError(
                 f"skill {skill_id!r} comes from the watched file {path}; change that file"
             )
-
-    def _completed(self, snapshot: Snapshot, skills: Sequence[Skill]) -> tuple[Skill, ...]:
-        """Add what follows from the other skills: relatives by similarity and by family."""
-        related = self._related.of([skill.id for skill in skills])
-        completed = []
-        for skill, near in zip(skills, related, strict=True):
-            children = [
-                snapshot.entries[child].skill.name for child in snapshot.children.get(skill.id, ())
-            ]
-            completed.append(
-                replace(
-                    skill,
-                    related_skills=near,
-                    sub_skills=tuple(dict.fromkeys([*skill.sub_skills, *children])),
-                )
-            )
-        return tuple(completed)
 
 
 def _draft(content: str | None, fields: Mapping[str, Any] | None) -> Skill:
