@@ -36,6 +36,9 @@ GRAPH_NAME, WEIGHTS_NAME = "model.onnx", "model.bin"
 HEAD = 64
 """Columns of an attention head, the only width that the kernels know."""
 
+LANES = 16
+"""Columns of one vector: every width is a multiple of it."""
+
 PANEL = 48
 """Output columns that the kernels compute together."""
 
@@ -67,10 +70,11 @@ def write_native_graph(weights: Weights, folder: Path, *, tokens_max: int) -> Pa
 def check_sizes(weights: Weights) -> None:
     """Refuse a model whose widths are no multiples of what the kernels compute together."""
     hidden, inner = weights.hidden, weights.inner
-    if hidden != HEAD * weights.heads or hidden % PANEL or inner % PANEL:
+    if hidden != HEAD * weights.heads or inner % LANES:
         raise EncoderError(
-            f"the native kernels need heads of {HEAD} columns and widths that are multiples of "
-            f"{PANEL}; this model has {weights.heads} heads, hidden {hidden} and inner {inner}"
+            f"the native kernels need heads of {HEAD} columns and an inner width that is a "
+            f"multiple of {LANES}; this model has {weights.heads} heads, hidden {hidden} and "
+            f"inner {inner}"
         )
 
 
@@ -89,7 +93,7 @@ def quantize_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArra
 
 
 def pack_panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Arrange (outputs, inputs) codes as (outputs / 48, inputs / 4, 48, 4).
+    """Arrange (outputs, inputs) codes as (panels, inputs / 4, 48, 4), outputs a multiple of 48.
 
     Four inputs of one output are what one instruction multiplies, 48 outputs what one pass over
     the rows computes: a panel is read from its first byte to its last, and the next one follows.
@@ -178,6 +182,9 @@ class _GraphWriter:
         if len(parts) > 1:
             # The queries' 1 / sqrt(head width) is a power of two: moving it here is exact.
             dequant[:, : self._weights.hidden] /= np.float32(np.sqrt(HEAD))
+        missing = -len(codes) % PANEL  # the last panel is filled up with zeros
+        codes = np.pad(codes, ((0, missing), (0, 0)))
+        dequant = np.pad(dequant, ((0, 0), (0, missing)))
         start = -_ZERO_POINT * codes.sum(axis=1, dtype=np.int32)
         return [
             self._constant(f"{name}.codes", pack_panels(codes)),

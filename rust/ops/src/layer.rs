@@ -6,7 +6,7 @@ use crate::kernels::norm::{AddNorm, NormWeights};
 use crate::kernels::quantize::{Quantize, RowHead};
 use crate::kernels::{Aligned, AlignedBytes};
 use crate::parallel::{Phase, Shared, Team, run_phases};
-use crate::simd::{Level, PANEL};
+use crate::simd::Level;
 
 /// Values above this many times the row's mean magnitude are multiplied in float32. From 6 to 16
 /// the cosine to float32 stays within 2e-4; the GELU rows have longer tails and need more room.
@@ -131,21 +131,20 @@ pub fn run_layer(
         out: Shared::new(out),
     };
     let rows = tokens.div_ceil(ROWS_CHUNK);
-    let (hidden, inner) = (weights.hidden(), weights.f1.outputs);
     let texts = batch.offsets.len() - 1;
     run_phases(
         team,
         members,
         &[
             Phase { chunks: rows, work: &|c, _| run.quantize_input(c) },
-            Phase { chunks: run.panels(3 * hidden), work: &|c, _| run.project(c) },
+            Phase { chunks: run.panels(weights.qkv), work: &|c, _| run.project(c) },
             Phase { chunks: texts * weights.heads(), work: &|c, m| run.attend(c, m) },
             Phase { chunks: rows, work: &|c, m| run.quantize_mixed(c, m) },
-            Phase { chunks: run.panels(hidden), work: &|c, _| run.join_heads(c) },
+            Phase { chunks: run.panels(weights.o), work: &|c, _| run.join_heads(c) },
             Phase { chunks: rows, work: &|c, _| run.norm_attention(c) },
-            Phase { chunks: run.panels(inner), work: &|c, _| run.widen(c) },
+            Phase { chunks: run.panels(weights.f1), work: &|c, _| run.widen(c) },
             Phase { chunks: rows, work: &|c, _| run.quantize_gated(c) },
-            Phase { chunks: run.panels(hidden), work: &|c, _| run.narrow_again(c) },
+            Phase { chunks: run.panels(weights.f2), work: &|c, _| run.narrow_again(c) },
             Phase { chunks: rows, work: &|c, _| run.norm_output(c) },
         ],
     );
@@ -169,8 +168,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Pieces of a linear layer: every panel for every block of rows.
-    fn panels(&self, outputs: usize) -> usize {
-        outputs / PANEL * self.tokens.div_ceil(ROWS_BLOCK)
+    fn panels(&self, linear: Linear<'_>) -> usize {
+        linear.panels() * self.tokens.div_ceil(ROWS_BLOCK)
     }
 
     fn rows(&self, chunk: usize) -> std::ops::Range<usize> {
@@ -193,7 +192,7 @@ impl Run<'_> {
         out: &Shared<'_, f32>,
         width: usize,
     ) {
-        let panels = linear.outputs / PANEL;
+        let panels = linear.panels();
         let blocks = self.tokens.div_ceil(ROWS_BLOCK);
         let (block, panel) = (chunk / panels, chunk % panels);
         let (from, to) = (block * self.tokens / blocks, (block + 1) * self.tokens / blocks);

@@ -8,18 +8,26 @@ use crate::simd::{Isa, Kernel, LANES, PANEL, STEP, TILE_ROWS};
 /// The weights of one linear layer, packed for [`Isa::dot_tile`].
 #[derive(Clone, Copy)]
 pub struct Linear<'a> {
-    /// `[outputs / PANEL][inputs / 4][PANEL][4]`.
+    /// `[panels][inputs / 4][PANEL][4]`; columns past the last output are zero.
     pub codes: &'a [i8],
-    /// `-128 * sum of an output's codes`, one for each output.
+    /// `-128 * sum of an output's codes`, one for each column of each panel.
     pub start: &'a [i32],
-    /// What one step of an output's codes is worth.
+    /// What one step of a column's codes is worth.
     pub scale: &'a [f32],
-    /// Added to each output.
+    /// Added to each column.
     pub bias: &'a [f32],
     /// Inputs; a multiple of 4.
     pub inputs: usize,
-    /// Outputs; a multiple of `PANEL`.
+    /// Outputs; a multiple of `LANES`.
     pub outputs: usize,
+}
+
+impl Linear<'_> {
+    /// Panels that hold the outputs, the last one perhaps in part.
+    #[must_use]
+    pub fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
 }
 
 /// The outputs of one row in one panel.
@@ -104,7 +112,8 @@ impl<const GELU: bool> LinearPanel<'_, GELU> {
         let biases = self.vectors(isa, self.linear.bias);
         // Dividing by the block width is slow: once for each tile.
         let mut places = [0; GROUPS];
-        for (group, place) in places.iter_mut().enumerate() {
+        let groups = ((self.linear.outputs - columns) / LANES).min(GROUPS);
+        for (group, place) in places[..groups].iter_mut().enumerate() {
             *place = self.layout.at(self.first_row + from, columns + group * LANES);
         }
         for (r, (sums, head)) in sums.iter().zip(&self.heads[from..from + R]).enumerate() {
@@ -115,7 +124,7 @@ impl<const GELU: bool> LinearPanel<'_, GELU> {
             if GELU {
                 y = gelu(isa, y);
             }
-            for (place, y) in places.into_iter().zip(y) {
+            for (place, y) in places[..groups].iter().zip(y) {
                 // SAFETY: rows and columns of this panel belong to this call alone (see `out`).
                 let out = unsafe { self.out.slice_mut(place + r * self.layout.width, LANES) };
                 isa.store(y, out.first_chunk_mut().expect("sixteen were asked for"));

@@ -12,11 +12,11 @@ use crate::kernels::linear::Linear;
 use crate::kernels::norm::NormWeights;
 use crate::layer::{Batch, LayerWeights, Scratch, run_layer};
 use crate::ort::{Constant, Element, KernelContext, KernelInfo, Op, OpError};
-use crate::simd::{Level, PANEL};
+use crate::simd::{LANES, Level, PANEL};
 
 /// `EncoderLayer(x [T, d], offsets [n + 1], bias [heads, 2 p - 1], norm1 [2, d], norm2 [2, d],
-/// then for qkv, o, f1 and f2: codes [panels, inputs / 4, 48, 4] int8, start [outputs] int32,
-/// dequant [2, outputs] (scale, bias)) -> [T, d]`.
+/// then for qkv, o, f1 and f2: codes [panels, inputs / 4, 48, 4] int8, start [48 panels] int32,
+/// dequant [2, 48 panels] (scale, bias)) -> [T, d]`. Columns past the last output are zero.
 pub struct EncoderLayer {
     bias: Constant<f32>,
     norm1: Constant<f32>,
@@ -38,10 +38,10 @@ impl Packed {
             start: info.constant(first + 1, &format!("{name}.start"), 1)?,
             dequant: info.constant(first + 2, &format!("{name}.dequant"), 2)?,
         };
-        let (outputs, shape) = (packed.outputs(), packed.codes.shape());
+        let (columns, shape) = (packed.columns(), packed.codes.shape());
         let fits = shape[2..] == [PANEL, 4]
-            && packed.start.shape() == [outputs]
-            && packed.dequant.shape() == [2, outputs];
+            && packed.start.shape() == [columns]
+            && packed.dequant.shape() == [2, columns];
         if fits {
             return Ok(packed);
         }
@@ -49,19 +49,22 @@ impl Packed {
         Err(OpError::invalid(message))
     }
 
-    fn outputs(&self) -> usize {
+    fn columns(&self) -> usize {
         self.codes.shape()[0] * PANEL
     }
 
-    fn linear(&self) -> Linear<'_> {
-        let outputs = self.outputs();
-        let (scale, bias) = self.dequant.get().split_at(outputs);
+    fn inputs(&self) -> usize {
+        self.codes.shape()[1] * 4
+    }
+
+    fn linear(&self, outputs: usize) -> Linear<'_> {
+        let (scale, bias) = self.dequant.get().split_at(self.columns());
         Linear {
             codes: self.codes.get(),
             start: self.start.get(),
             scale,
             bias,
-            inputs: 4 * self.codes.shape()[1],
+            inputs: self.inputs(),
             outputs,
         }
     }
@@ -70,18 +73,23 @@ impl Packed {
 impl EncoderLayer {
     fn weights(&self) -> LayerWeights<'_> {
         let [qkv, o, f1, f2] = &self.linears;
-        let norm = |weights: &'_ Constant<f32>| weights.shape()[1];
-        let (gain1, shift1) = self.norm1.get().split_at(norm(&self.norm1));
-        let (gain2, shift2) = self.norm2.get().split_at(norm(&self.norm2));
+        let (hidden, inner) = self.sizes();
+        let (gain1, shift1) = self.norm1.get().split_at(hidden);
+        let (gain2, shift2) = self.norm2.get().split_at(hidden);
         LayerWeights {
-            qkv: qkv.linear(),
-            o: o.linear(),
-            f1: f1.linear(),
-            f2: f2.linear(),
+            qkv: qkv.linear(3 * hidden),
+            o: o.linear(hidden),
+            f1: f1.linear(inner),
+            f2: f2.linear(hidden),
             norm1: NormWeights { gain: gain1, shift: shift1 },
             norm2: NormWeights { gain: gain2, shift: shift2 },
             bias: self.bias.get(),
         }
+    }
+
+    /// Width of a token's vector, and of the feed-forward part.
+    fn sizes(&self) -> (usize, usize) {
+        (self.linears[0].inputs(), self.linears[3].inputs())
     }
 
     /// Longest text that the bias table serves.
@@ -112,14 +120,14 @@ impl Op for EncoderLayer {
                 Packed::new(info, 14, "f2")?,
             ],
         };
-        let weights = op.weights();
-        let (hidden, inner) = (weights.hidden(), weights.f1.outputs);
-        let shapes = [weights.qkv, weights.o, weights.f1, weights.f2].map(|l| (l.inputs, l.outputs));
-        let expected =
-            [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)];
-        let fits = shapes == expected
+        let (hidden, inner) = op.sizes();
+        let found = op.linears.each_ref().map(|l| (l.inputs(), l.columns()));
+        let expected = [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)];
+        let expected = expected.map(|(inputs, outputs)| (inputs, outputs.next_multiple_of(PANEL)));
+        let fits = found == expected
             && hidden > 0
             && hidden == HEAD * op.bias.shape()[0]
+            && inner % LANES == 0
             && op.bias.shape()[1] % 2 == 1
             && op.norm1.shape() == [2, hidden]
             && op.norm2.shape() == [2, hidden];
@@ -127,8 +135,8 @@ impl Op for EncoderLayer {
             return Ok(op);
         }
         let message = format!(
-            "EncoderLayer: expected (inputs, outputs) {expected:?} with {HEAD} columns a head, \
-             got {shapes:?} and {} heads",
+            "EncoderLayer: expected (inputs, columns) {expected:?} with heads of {HEAD} columns, \
+             got {found:?} and {} heads",
             op.bias.shape()[0]
         );
         Err(OpError::invalid(message))
