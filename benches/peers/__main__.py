@@ -46,7 +46,8 @@ def _run(specs: list[Spec], files: Files, arguments: argparse.Namespace) -> repo
     with ExitStack() as stack:
         workers, absent = _start(specs, arguments, stack)
         if not workers:
-            raise SystemExit("\n".join(f"{name}: {reason}" for name, reason in absent.items()))
+            reasons = "".join(f"\n{name}: {reason}" for name, reason in absent.items())
+            raise SystemExit(f"no encoder can run{reasons or '; --only names none'}")
         reference = next((item for item in workers if item.spec.name == TORCH), None)
         reference = reference or next(
             (item for item in workers if item.spec.options.get("precision") in ("fp32", "f32")),
@@ -108,6 +109,9 @@ def _specs(arguments: argparse.Namespace, files: Files) -> list[Spec]:
     python, folder = str(arguments.peers_python), str(files.peers)
     torch = "install it with `make peers TORCH=1`"
     plain = "install it with `make peers`"
+    variants = [("bf16", "bf16", 1), ("fp32", "f32", 1)]
+    if arguments.threads > 1:
+        variants.insert(1, ("bf16, a stream a thread", "bf16", arguments.threads))
     openvino = [
         Spec(
             f"OpenVINO {name}",
@@ -116,11 +120,7 @@ def _specs(arguments: argparse.Namespace, files: Files) -> list[Spec]:
             python,
             plain,
         )
-        for name, precision, streams in (
-            ("bf16", "bf16", 1),
-            ("bf16, a stream a thread", "bf16", arguments.threads),
-            ("fp32", "f32", 1),
-        )
+        for name, precision, streams in variants
     ]
     return [
         *ours,
@@ -140,11 +140,18 @@ def _show(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benches.peers", description=__doc__)
     add = parser.add_argument
-    add("--rounds", type=int, default=8, help="rounds to measure; about half a minute each")
-    add("--threads", type=int, default=2, help="threads of every encoder")
+    add("--rounds", type=_positive, default=8, help="rounds to measure; about half a minute each")
+    add("--threads", type=_positive, default=2, help="threads of every encoder")
     add("--only", help="comma-separated parts of names, e.g. 'openviking,fastembed'")
     add("--json", type=Path, help="also write every figure to this file")
     add("--source", type=Path, help="folder of the published model; fetched if not given")
