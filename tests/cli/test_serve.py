@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from openviking.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.cli.conftest import Run, Spawn
 
@@ -108,6 +108,17 @@ def test_a_server_gets_ready_refuses_its_storage_to_others_and_ends_in_order(
     assert spawn("resources", "put", "u", "t", "--storage", storage).returncode == 0
 
 
+def test_a_full_disk_behind_the_output_is_one_line(environ: dict[str, str]):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "openviking", "config", "show"],
+            env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr == "openviking: error: No space left on device\n"
+
+
 def test_a_busy_port_is_an_error_that_names_another(spawn: Spawn, model_dir: Path, tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -137,6 +148,18 @@ def test_without_the_server_distribution_the_command_to_get_it_is_named(environ:
 
     assert done.returncode == 2
     assert "pip install ./asgi" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["no-such", "file"])
+def test_a_skill_folder_that_is_none_is_refused_at_once(run: Run, tmp_path: Path, name: str):
+    (tmp_path / "file").write_text("")
+
+    by_option = run("serve", "--skills", tmp_path / name)
+    by_variable = run("serve", OPENVIKING_SKILLS=str(tmp_path / name))
+
+    assert by_option.exit_code == by_variable.exit_code == 2
+    assert f"skills.folders: expected a folder, but {tmp_path / name} is none" in by_option.stderr
+    assert "OPENVIKING_SKILLS: skills.folders" in by_variable.stderr
 
 
 def test_a_storage_that_cannot_be_used_ends_the_server_with_an_error(

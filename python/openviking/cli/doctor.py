@@ -96,7 +96,7 @@ def check_settings(settings: Settings) -> Check:
     """Tell where settings come from, and which have no effect."""
     sources = sorted(set(settings.sources.values())) or ["defaults only"]
     if settings.notes:
-        return Check("settings", "warning", "; ".join(settings.notes), "remove those keys")
+        return Check("settings", "warning", "; ".join(settings.notes), "correct or remove them")
     return Check("settings", "ok", ", ".join(sources))
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from openviking.config import Settings
+
 
 @click.command()
 @setting("--host", key="server.host", text="Address to bind; default 127.0.0.1.")
@@ -58,6 +60,7 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
             "run `pip install ./asgi` in the OpenViking repository"
         )
     settings = state.settings()
+    _check_folders(settings)
     from openviking.cli.model import require
 
     with _ending_on_sigterm():
@@ -72,6 +75,17 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
     from openviking_asgi.server import serve
 
     serve(settings)
+
+
+def _check_folders(settings: Settings) -> None:
+    """Refuse a skill folder that does not exist: the server would wait for it in silence."""
+    for folder in settings.skills.folders:
+        if not folder.is_dir():
+            source = settings.sources["skills.folders"]
+            raise ConfigError(
+                f"{source}: skills.folders: expected a folder, but {folder} is none; make it "
+                "first, or correct the path"
+            )
 
 
 @contextmanager
