@@ -30,6 +30,7 @@ _TAGS = {
     "Embeddings": "Text to 768 numbers of unit length.",
     "OpenAI": "The same for OpenAI's clients: set `base_url` to this server's `/v1`.",
     "Resources": "Texts that last, under URIs of your choice.",
+    "Conversation": "Messages that are remembered, per person and agent.",
     "Server": "The server itself.",
 }
 

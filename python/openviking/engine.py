@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from openviking.cache import CachedEncoder, EmbeddingCache
+from openviking.conversation import Conversations, Sources
 from openviking.encoder import Encoder
 from openviking.errors import OpenVikingError
 from openviking.resources import Resources
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
     from openviking.config import Settings
     from openviking.skills import SkillSearch
     from openviking.store.port import Store
-    from openviking.types import Embeddings, TextEncoder
+    from openviking.types import Embeddings, Skill, TextEncoder
 
 FEATURES = (
+    "conversation_memory",
     "embedding_caching",
     "enhanced_embeddings",
     "hierarchical_skills",
     "real_time_metrics",
     "resource_management",
+    "session_tracking",
     "skill_search",
 )
 """What works, by the names that clients of the contract look for."""
@@ -69,6 +72,9 @@ class Engine:
         self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
         self.skills = Skills(store, self.encoder)
         self.resources = Resources(store)
+        self.conversations = Conversations(
+            store, self.encoder, sources=Sources(skills=self._find_skills)
+        )
         self._close_lock = threading.Lock()
         self._is_closed = False
 
@@ -160,6 +166,9 @@ class Engine:
             hierarchical=hierarchical,
         )
 
+    def _find_skills(self, query: str, k: int) -> list[tuple[Skill, float]]:
+        return [(hit.skill, hit.score) for hit in self.skills.search(query, k=k).hits]
+
     def start_watching(self) -> None:
         """Import the configured skill folders in the background, then follow their edits."""
         if self.settings.skills.folders:
@@ -171,6 +180,7 @@ class Engine:
             "encoder": _probe(lambda: {"build": self.encoder.build_id, "dim": self.encoder.dim}),
             "store": _probe(self._store_details),
             "skills": _probe(self.skills.stats),
+            "conversations": _probe(self.conversations.health),
             "cache": _probe(lambda: dict(self.cache.stats())),
         }
         serves = all(components[name]["status"] == "ok" for name in ("encoder", "store"))
@@ -186,6 +196,7 @@ class Engine:
             if self._is_closed:
                 return
             self._is_closed = True
+        self.conversations.close()
         self.skills.close()
         self.encoder.close()
         self.store.close()

@@ -197,3 +197,116 @@ class Message:
     content: str
     metadata: Mapping[str, Any]
     created_at: datetime
+    reply_to: int | None = None
+    """``seq`` of the message that this one answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Whose sessions: a person, an agent, both, or (both empty) everybody who names neither.
+
+    Sessions of two namespaces never meet, even under the same id.
+    """
+
+    user: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is known of a session without its messages.
+
+    ``message_count`` counts the messages that are stored; ``last_seq`` is the number of the newest
+    one ever stored. Messages up to ``window_start`` were put behind the working window by a flush.
+    ``number`` is the store's own, never given twice.
+    """
+
+    id: str
+    namespace: Namespace
+    created_at: datetime
+    last_activity: datetime
+    message_count: int
+    last_seq: int
+    window_start: int = 0
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Sessions in id order; ``next`` is the cursor of the following page, None at the end."""
+
+    sessions: tuple[Session, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to append.
+
+    Attributes:
+        role: who speaks: ``user``, ``assistant``, ``system`` or any other word.
+        content: what was said.
+        metadata: JSON values under text keys.
+        created_at: when; None means now, by the store's clock.
+        is_searchable: whether a search of the archive can find it.
+        words: words by which it can be found beside those of its content.
+        key: names the append: a second one under the same key of the same session changes nothing.
+        reply_to: ``seq`` of the message that it answers.
+        seq: for a message that is restored: where it stood. If the session has the same message
+            there already, nothing is appended.
+    """
+
+    role: str
+    content: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+    is_searchable: bool = True
+    words: str = ""
+    key: str | None = None
+    reply_to: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did: the stored message, its session then, and whether it is new."""
+
+    message: Message
+    session: Session
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedMessage:
+    """A stored message with the store's number of it and of its session; both never change."""
+
+    namespace: Namespace
+    number: int
+    session_number: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHit:
+    """A lexical hit in the archive: ``score`` is bm25 with larger meaning better."""
+
+    number: int
+    session_number: int
+    seq: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageVectors:
+    """Stored vectors of messages, ordered by ``numbers``.
+
+    ``numbers``, ``messages``, ``sessions`` and ``seqs`` are (n,) int64: the store's own number of
+    the vector, of its message and of its session, and the message's place in the session;
+    ``vectors`` is (n, dim) float32, kept with half precision and so only about of unit length.
+    """
+
+    numbers: RowIds
+    messages: RowIds
+    sessions: RowIds
+    seqs: RowIds
+    vectors: Vectors

@@ -38,7 +38,8 @@ NOT_JSON = {
     "words": b"text=a",
     "nan": b'{"text": NaN}',
     "infinity": b'{"zzz": -Infinity}',
-    "trailing": b'{"text": "a", "query": "a", "content": "a", "input": "a", "target_uri": "a"} {}',
+    "trailing": b'{"text": "a", "query": "a", "content": "a", "input": "a", "target_uri": "a",'
+    b' "message": "a", "lines": "a"} {}',
     "single quotes": b"{'text': 'a'}",
     "broken utf-8": b'{"text": "\xff\xfe", "query": "\xff", "content": "\xff", "input": "\xff"}',
     "utf-16": '{"text": "a"}'.encode("utf-16"),

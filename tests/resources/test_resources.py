@@ -85,8 +85,8 @@ def test_pages_follow_each_other(resources: Resources) -> None:
     [
         ("content", limits.CONTENT_BYTES_MAX),
         ("target_uri", limits.URI_CHARS_MAX),
-        ("resource_type", limits.NAME_CHARS_MAX),
-        ("session_id", limits.NAME_CHARS_MAX),
+        ("resource_type", checks.NAME_CHARS_MAX),
+        ("session_id", checks.NAME_CHARS_MAX),
     ],
 )
 def test_each_size_is_allowed_up_to_its_limit(
@@ -107,15 +107,15 @@ def test_content_is_limited_in_bytes_and_uris_in_characters(resources: Resources
 
 
 def test_metadata_is_limited_in_bytes_and_depth(resources: Resources) -> None:
-    room = limits.METADATA_BYTES_MAX - len('{"k":""}')
+    room = checks.METADATA_BYTES_MAX - len('{"k":""}')
     for size in (room - 1, room):
         assert resources.put("t", "a", metadata={"k": "x" * size}).metadata["k"] == "x" * size
     with pytest.raises(LimitError, match="bytes of JSON") as caught:
         resources.put("t", "a", metadata={"k": "x" * (room + 1)})
     assert caught.value.loc == ("metadata",)
-    for depth in (limits.METADATA_DEPTH_MAX - 1, limits.METADATA_DEPTH_MAX):
+    for depth in (checks.METADATA_DEPTH_MAX - 1, limits.METADATA_DEPTH_MAX):
         assert resources.put("t", "a", metadata=nested(depth)).metadata == nested(depth)
-    for depth in (limits.METADATA_DEPTH_MAX + 1, 100_000):
+    for depth in (checks.METADATA_DEPTH_MAX + 1, 100_000):
         with pytest.raises(LimitError, match="nested deeper"):
             resources.put("t", "a", metadata=nested(depth))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from openviking_asgi.routes import embeddings, info, openai, resources, skills
+from openviking_asgi.routes import conversation, embeddings, info, openai, resources, skills
 
 if TYPE_CHECKING:
     from openviking_asgi.operation import Operation
@@ -15,6 +15,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *embeddings.OPERATIONS,
     *openai.OPERATIONS,
     *resources.OPERATIONS,
+    *conversation.OPERATIONS,
     *info.OPERATIONS,
 )
 """Every operation that the server offers."""

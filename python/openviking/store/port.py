@@ -10,21 +10,116 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from openviking.types import (
+        Appended,
+        ArchivedMessage,
         Message,
+        MessageHit,
+        MessageVectors,
+        Namespace,
+        NewMessage,
         PassageVectors,
         Resource,
         ResourcePage,
         RowIds,
+        Session,
+        SessionPage,
         Skill,
         SkillEntry,
+        Vectors,
         WordMatch,
     )
 
 
+class ConversationStore(Protocol):
+    """Sessions, their messages in order, and what makes old messages findable."""
+
+    def append(
+        self, namespace: Namespace, session_id: str, new: Sequence[NewMessage]
+    ) -> list[Appended]:
+        """Append in order, in one transaction, to a session that is created if missing.
+
+        A message whose key the session knows is returned as it was stored, ``is_new`` False;
+        raises ConflictError if role or content differ. So is the answer to an answered message.
+        """
+
+    def get_session(self, namespace: Namespace, session_id: str) -> Session:
+        """Return what is known of a session; raises NotFoundError."""
+
+    def list_sessions(self, namespace: Namespace, *, limit: int, after: str | None) -> SessionPage:
+        """Return sessions in id order; *after* is an id."""
+
+    def page(
+        self, namespace: Namespace, session_id: str, *, after: int, limit: int
+    ) -> list[Message]:
+        """Return up to *limit* messages with a larger ``seq`` than *after*, oldest first."""
+
+    def tail(
+        self, namespace: Namespace, session_id: str, *, count: int, through: int | None = None
+    ) -> list[Message]:
+        """Return the last *count* messages that no flush put away, oldest first.
+
+        With *through*, those up to that ``seq``. An unknown session gives an empty list.
+        """
+
+    def reply_to(self, namespace: Namespace, session_id: str, seq: int) -> Message | None:
+        """Return the stored answer to a message, None if there is none."""
+
+    def clear_windows(self, namespace: Namespace, session_id: str | None) -> int:
+        """Put every message of a session, or of all, behind its window; return how many sessions.
+
+        No message is deleted.
+        """
+
+    def delete_session(self, namespace: Namespace, session_id: str) -> int:
+        """Delete a session, its messages, vectors and words; return how many messages.
+
+        Nothing of them stays readable in the storage files. Raises NotFoundError.
+        """
+
+    def delete_messages_before(self, moment: datetime, *, limit: int) -> int:
+        """Delete up to *limit* messages older than *moment*, then sessions that this emptied.
+
+        Returns how many messages went.
+        """
+
+    def match(
+        self, namespace: Namespace, session_id: str | None, terms: Sequence[str], *, limit: int
+    ) -> list[MessageHit]:
+        """Return the best messages by bm25 of *terms* (letters and digits), best first."""
+
+    def get_many(self, numbers: Sequence[int]) -> list[ArchivedMessage]:
+        """Return the messages of these numbers that exist, by number."""
+
+    def without_vectors(
+        self, build_id: str, *, after: int, limit: int, before: int
+    ) -> list[tuple[ArchivedMessage, ...]]:
+        """Return searchable messages without a vector of that build, with a number over *after*.
+
+        Each comes last in a tuple behind up to *before* searchable messages that precede it.
+        """
+
+    def put_vectors(
+        self, build_id: str, messages: Sequence[int], vectors: Vectors
+    ) -> tuple[RowIds, RowIds]:
+        """Store one vector per entry of *messages*, replacing all that these messages had.
+
+        Messages deleted meanwhile are passed over. Returns which entries were stored, and the
+        numbers of their vectors, both (m,) int64.
+        """
+
+    def vectors(self, namespace: Namespace, build_id: str) -> MessageVectors:
+        """Return all vectors of a namespace that were made by that build."""
+
+
 class Store(Protocol):
-    """What lasts: skills with their passage vectors, resources with versions, session messages."""
+    """What lasts: skills with their passage vectors, resources with versions, conversations."""
+
+    @property
+    def conversations(self) -> ConversationStore:
+        """The part that keeps sessions and messages."""
 
     def put_skills(self, entries: Sequence[SkillEntry]) -> Sequence[RowIds]:
         """Insert or replace skills with all their passages, in one transaction.
@@ -90,7 +185,7 @@ class Store(Protocol):
     def append_message(
         self, session_id: str, role: str, content: str, metadata: Mapping[str, Any]
     ) -> Message:
-        """Append to a session, which is created if missing."""
+        """Append to a session of the nameless namespace, which is created if missing."""
 
     def messages(self, session_id: str, *, last: int) -> list[Message]:
         """Return the *last* messages in order; an unknown session gives an empty list."""

@@ -69,6 +69,20 @@ class Database:
         with translated(self.path), self._readers.reading() as connection:
             yield connection
 
+    def scrub(self) -> None:
+        """Empty the write-ahead log, so that what was deleted stands in no file any more.
+
+        The pages themselves were zeroed when they were freed. If a reader is in the way for longer
+        than the time-out, the next checkpoint does it.
+        """
+        self._refuse_fork()
+        with translated(self.path):
+            connection = self._connect()
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Finish queued writes, fold the log into the file, give the folder free; repeatable."""
         self._readers.close()
@@ -92,6 +106,8 @@ class Database:
             # FULL: in WAL mode, NORMAL would let a power cut take back answered writes.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+            # Deleted means gone: freed space is zeroed instead of being left to be read again.
+            connection.execute("PRAGMA secure_delete = ON")
             if bytes_max is not None:
                 connection.execute(f"PRAGMA max_page_count = {max(1, bytes_max // _PAGE_BYTES)}")
         except BaseException:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openviking.errors import NotFoundError
 from openviking.store.sqlite import messages
 from openviking.store.sqlite.values import from_microseconds
-from openviking.types import Resource, ResourcePage
+from openviking.types import Namespace, Resource, ResourcePage
 
 if TYPE_CHECKING:
     import apsw
@@ -58,10 +58,11 @@ def put(connection: apsw.Connection, new: PreparedResource) -> Resource:
     ).fetchone()
     if new.session_id is not None and new.note is not None:
         about = json.dumps({"resource_id": new.id, "target_uri": new.target_uri})
+        # Book-keeping, not something said: a search for the resource finds the resource.
         message = messages.PreparedMessage(
-            new.session_id, "system", new.note, about, new.created_at
+            "system", new.note, about, new.created_at, is_searchable=False
         )
-        messages.append(connection, message)
+        messages.append(connection, Namespace(), new.session_id, [message])
     return _to_resource(row)
 
 

@@ -117,7 +117,83 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_by_session ON messages (session, seq);
 """
 
-_MIGRATIONS = (_FIRST,)
+# Notes on the second step: sessions in namespaces, and an archive that can be searched.
+# - Children are dropped before their parents: dropping a table deletes its rows first, which would
+#   cascade.
+# - message_words reads its text from messages (external content): nothing is kept twice, and a
+#   deletion can take the words out of the index because their text is still there. With
+#   secure-delete they leave it at once instead of being marked as gone.
+# - messages.scope holds two tokens, the namespace's and the session's number. As a column of the
+#   index they narrow a search before anything is ranked.
+_SECOND = """
+CREATE TABLE namespaces (
+  number INTEGER PRIMARY KEY,
+  user TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  UNIQUE (user, agent)
+) STRICT;
+INSERT INTO namespaces (number, user, agent) VALUES (1, '', '');
+
+CREATE TABLE new_sessions (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  namespace INTEGER NOT NULL REFERENCES namespaces,
+  id TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_activity INTEGER NOT NULL,
+  message_count INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  window_start INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (namespace, id)
+) STRICT;
+INSERT INTO new_sessions
+  SELECT number, 1, id, created_at, last_activity, message_count, message_count, 0 FROM sessions;
+
+CREATE TABLE new_messages (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  session INTEGER NOT NULL REFERENCES new_sessions ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  role TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  reply_to INTEGER,
+  key TEXT,
+  is_searchable INTEGER NOT NULL,
+  scope TEXT NOT NULL,
+  words TEXT NOT NULL,
+  content TEXT NOT NULL
+) STRICT;
+INSERT INTO new_messages
+  SELECT number, session, seq, role, metadata, created_at, NULL, NULL,
+    role <> 'system' AND content <> '', 'n1 s' || session, '', content FROM messages;
+
+DROP TABLE messages;
+DROP TABLE sessions;
+ALTER TABLE new_sessions RENAME TO sessions;
+ALTER TABLE new_messages RENAME TO messages;
+CREATE UNIQUE INDEX messages_by_session ON messages (session, seq);
+CREATE UNIQUE INDEX messages_by_key ON messages (session, key) WHERE key IS NOT NULL;
+CREATE INDEX messages_by_question ON messages (session, reply_to) WHERE reply_to IS NOT NULL;
+CREATE INDEX messages_by_age ON messages (created_at);
+
+CREATE TABLE message_vectors (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  message INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+  build INTEGER NOT NULL REFERENCES builds,
+  vector BLOB NOT NULL
+) STRICT;
+CREATE INDEX message_vectors_by_message ON message_vectors (message, build);
+
+CREATE VIRTUAL TABLE message_words USING fts5 (
+  content, words, scope,
+  content = 'messages', content_rowid = 'number',
+  tokenize = 'porter unicode61 remove_diacritics 2'
+);
+INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
+INSERT INTO message_words (rowid, content, words, scope)
+  SELECT number, content, words, scope FROM messages WHERE is_searchable;
+"""
+
+_MIGRATIONS = (_FIRST, _SECOND)
 
 
 def prepare(connection: apsw.Connection, path: Path) -> None:

@@ -73,7 +73,7 @@ def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> list[Ro
 
 
 def _put_one(connection: apsw.Connection, skill: PreparedSkill) -> RowIds:
-    build = _build_number(connection, skill.build_id, skill.vectors.shape[1])
+    build = build_number(connection, skill.build_id, skill.vectors.shape[1])
     number = connection.execute(_PUT, (*skill.row, build, skill.body)).get
     connection.execute("DELETE FROM passages WHERE skill = ?", (number,))
     connection.executemany(
@@ -197,7 +197,8 @@ def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVector
     )
 
 
-def _build_number(connection: apsw.Connection, build_id: str, dim: int) -> int:
+def build_number(connection: apsw.Connection, build_id: str, dim: int) -> int:
+    """Return the number of a model build, which is noted if new; raises ShapeError for *dim*."""
     row: Any = connection.execute(
         "INSERT INTO builds (build_id, dim) VALUES (?, ?) ON CONFLICT (build_id) DO UPDATE "
         "SET build_id = build_id RETURNING number, dim",

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from openviking.store.sqlite import matching, messages, resources, skills
+from openviking.store.sqlite import matching, resources, skills
+from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import Database
 from openviking.store.sqlite.values import checked_text, mapping_to_json, to_microseconds
+from openviking.types import Namespace, NewMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,11 +66,17 @@ class SqliteStore:
         )
         self._now = now
         self._word_memory = matching.WordMemory()
+        self._conversations = SqliteConversations(self._database, now)
 
     @property
     def path(self) -> Path:
         """The database file."""
         return self._database.path
+
+    @property
+    def conversations(self) -> SqliteConversations:
+        """The part that keeps sessions and messages."""
+        return self._conversations
 
     def put_skills(self, entries: Sequence[SkillEntry]) -> list[RowIds]:
         """Insert or replace skills in one transaction; return each one's passage numbers."""
@@ -192,21 +200,13 @@ class SqliteStore:
     def append_message(
         self, session_id: str, role: str, content: str, metadata: Mapping[str, Any]
     ) -> Message:
-        """Append to a session, which is created if missing."""
-        new = messages.PreparedMessage(
-            session_id=checked_text(session_id, "session_id"),
-            role=checked_text(role, "role"),
-            content=checked_text(content, "content"),
-            metadata=mapping_to_json(metadata, "metadata"),
-            created_at=to_microseconds(self._now(), "now"),
-        )
-        return self._database.write(lambda connection: messages.append(connection, new))
+        """Append to a session of the nameless namespace, which is created if missing."""
+        new = NewMessage(role, content, metadata)
+        return self._conversations.append(Namespace(), session_id, [new])[0].message
 
     def messages(self, session_id: str, *, last: int) -> list[Message]:
         """Return the *last* messages in order; an unknown session gives an empty list."""
-        checked_text(session_id, "session_id")
-        with self._database.reading() as connection:
-            return messages.last(connection, session_id, last)
+        return self._conversations.last(Namespace(), session_id, last)
 
     def check(self) -> None:
         """Prove that the store can be read and written, by doing both; raises StoreError if not."""
