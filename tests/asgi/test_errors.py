@@ -41,7 +41,8 @@ NOT_JSON = {
     "trailing": b'{"text": "a", "query": "a", "content": "a", "input": "a", "target_uri": "a",'
     b' "message": "a", "lines": "a"} {}',
     "single quotes": b"{'text': 'a'}",
-    "broken utf-8": b'{"text": "\xff\xfe", "query": "\xff", "content": "\xff", "input": "\xff"}',
+    "broken utf-8": b'{"text": "\xff\xfe", "query": "\xff", "content": "\xff", "input": "\xff",'
+    b' "message": "\xff", "lines": "\xff"}',
     "utf-16": '{"text": "a"}'.encode("utf-16"),
     "lone surrogate": b'{"zzz": "\\ud800"}',
     "reversed surrogates": b'{"zzz": "\\udc00\\ud800"}',

@@ -66,7 +66,9 @@ def test_the_document_is_openapi_3_1_and_whole(shared_client: CheckedClient):
         in_path = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
         assert in_path == set(re.findall(r"\{([^}]*)\}", path)), path
         assert all(response["description"] for response in operation["responses"].values())
-        assert ("requestBody" in operation) == (method in {"post", "put"})
+        # The flush takes its session from the query string: a contract with old scripts.
+        has_body = method in {"post", "put"} and operation["operationId"] != "flush_session"
+        assert ("requestBody" in operation) == has_body
     assert len(set(ids)) == len(ids)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from openviking import checks
 from openviking import resources as limits
 from openviking.errors import InputError, LimitError, NotFoundError
 from openviking.resources import Resources
@@ -113,7 +114,7 @@ def test_metadata_is_limited_in_bytes_and_depth(resources: Resources) -> None:
     with pytest.raises(LimitError, match="bytes of JSON") as caught:
         resources.put("t", "a", metadata={"k": "x" * (room + 1)})
     assert caught.value.loc == ("metadata",)
-    for depth in (checks.METADATA_DEPTH_MAX - 1, limits.METADATA_DEPTH_MAX):
+    for depth in (checks.METADATA_DEPTH_MAX - 1, checks.METADATA_DEPTH_MAX):
         assert resources.put("t", "a", metadata=nested(depth)).metadata == nested(depth)
     for depth in (checks.METADATA_DEPTH_MAX + 1, 100_000):
         with pytest.raises(LimitError, match="nested deeper"):
