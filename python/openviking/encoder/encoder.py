@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from openviking.encoder.manifest import Kernels, Manifest, Precision
     from openviking.encoder.session import TokenSession
+    from openviking.encoder.spec import ModelSpec
     from openviking.encoder.tokenizer import Tokens
 
 TEXTS_MAX = 1 << 14
@@ -45,14 +46,21 @@ class Encoder:
         deadline_s: seconds that a call may take unless it says otherwise; None for no limit.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, session: TokenSession, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        session: TokenSession,
+        manifest: Manifest,
+        spec: ModelSpec,
+    ) -> None:
         self.deadline_s: float | None = None
+        self._spec = spec
         self._manifest = manifest
         self._tokenizer = tokenizer
         self._scheduler = Scheduler(
             session.run,
             plan_batches,
-            dim=ALL_MPNET_BASE_V2.dim,
+            dim=self._spec.dim,
             batch_tokens=session.batch_tokens,
             queue_max=_QUEUE_MAX,
         )
@@ -68,6 +76,7 @@ class Encoder:
         kernels: Kernels | None = None,
         threads: int | None = None,
         pull: bool = False,
+        spec: ModelSpec = ALL_MPNET_BASE_V2,
     ) -> Self:
         """Open a build of the model.
 
@@ -76,7 +85,8 @@ class Encoder:
             precision: ``int8`` (a quarter of the size, 3 times as fast, cosine 0.999) or ``fp32``.
             kernels: who computes; None means the best that this precision has.
             threads: threads that work on one batch; None means all processors.
-            pull: whether to download and build the model if it is not there.
+            pull: whether to download and build the model if it is missing or damaged.
+            spec: the published model.
 
         Raises:
             EncoderError: the model is not there or damaged; the message names the command to run.
@@ -86,32 +96,33 @@ class Encoder:
             raise InputError(f"threads is {threads}, expected at least 1", loc=("threads",))
         key = build_key(precision, kernels)
         try:
-            folder, manifest = models.ready(key, model_dir)
+            folder, manifest = models.ready(key, model_dir, spec=spec)
         except EncoderError:
             if not pull:
                 raise
-            models.pull(model_dir, builds=(key,))
-            folder, manifest = models.ready(key, model_dir)
+            models.pull(model_dir, builds=(key,), spec=spec)
+            folder, manifest = models.ready(key, model_dir, spec=spec)
         return cls(
-            TextTokenizer(folder / "tokenizer.json", tokens_max=ALL_MPNET_BASE_V2.tokens_max),
+            TextTokenizer(folder / "tokenizer.json", tokens_max=spec.tokens_max),
             open_build(folder, manifest, threads=threads or processor_count()),
             manifest,
+            spec,
         )
 
     @property
     def dim(self) -> int:
         """Width of the vectors: 768."""
-        return ALL_MPNET_BASE_V2.dim
+        return self._spec.dim
 
     @property
     def tokens_max(self) -> int:
         """Tokens that the model reads at most, its two markers included: 384."""
-        return ALL_MPNET_BASE_V2.tokens_max
+        return self._spec.tokens_max
 
     @property
     def model(self) -> str:
         """Name of the model."""
-        return ALL_MPNET_BASE_V2.name
+        return self._spec.name
 
     @property
     def build_id(self) -> str:

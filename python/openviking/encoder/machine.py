@@ -39,6 +39,6 @@ def processor_count(cpu_quota: Path = _CPU_QUOTA) -> int:
         quota, period = cpu_quota.read_text("ascii").split()
         if quota != "max":
             count = min(count, round(int(quota) / int(period)))
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         pass  # no control group, or none that limits processors
     return max(count, 1)

@@ -7,6 +7,7 @@ always advances. Short calls share batches; bulk calls take turns batch by batch
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -98,6 +99,7 @@ class Scheduler:
         self._tokens_waiting = 0
         self._tokens_per_s = _RATE_START
         self._is_closed = False
+        self._process = os.getpid()
         self._changed = threading.Condition()
         self._workers = [
             threading.Thread(target=self._work, name=f"openviking-encoder-{number}", daemon=True)
@@ -113,8 +115,10 @@ class Scheduler:
 
         Raises:
             OverloadedError: the lane is full, or *deadline_s* seconds have passed.
-            EncoderError: the model failed, or the scheduler is closed.
+            EncoderError: the model failed, the scheduler is closed, or the process has forked.
         """
+        if os.getpid() != self._process:
+            raise EncoderError("the encoder was opened before this process forked; open a new one")
         if not token_ids:
             return np.zeros((0, self._dim), dtype=np.float32)
         call = self._admit(token_ids)
@@ -132,6 +136,8 @@ class Scheduler:
 
     def close(self) -> None:
         """Finish the calls that wait, refuse new ones, and stop the workers."""
+        if os.getpid() != self._process:
+            return  # the workers, and perhaps the lock, belong to the process that was forked
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
