@@ -184,6 +184,29 @@ def test_a_reader_that_went_away_ends_the_command_in_silence(environ: dict[str, 
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_is_read_only_in_part_is_no_success(
+    spawn: Spawn, environ: dict[str, str], unbuffered: str
+):
+    spawn("resources", "put", "u", "--file", "-", stdin=b"x" * 1_000_000)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openviking", "resources", "get", "u"],
+        env=environ | {"PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(5)
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert process.returncode == 141
+    assert errors == b""
+
+
 def test_a_terminal_that_is_not_utf_8_shows_escapes_instead_of_failing(spawn: Spawn):
     stored = spawn("resources", "put", "a/bird", "🐦")
 

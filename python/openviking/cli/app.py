@@ -7,6 +7,7 @@ Ctrl-C; 141 the reader of our output went away.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -65,8 +66,6 @@ class Root(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Python flushes once more at exit; without a reader that must go nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(EXIT_BROKEN_PIPE) from None
         return result
 
@@ -85,11 +84,10 @@ class Root(click.Group):
         state.is_json = (
             "--json" in words[: words.index("--")] if "--" in words else ("--json" in words)
         )
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                # A terminal that is not UTF-8 must not turn a skill's name into a crash.
-                stream.reconfigure(errors="backslashreplace")
-        sys.exit(_run(super().main, words, prog_name or "openviking", complete_var, state, extra))
+        _prepare_output()
+        code = _run(super().main, words, prog_name or "openviking", complete_var, state, extra)
+        _settle_output()
+        sys.exit(code)
 
 
 def _run(
@@ -107,6 +105,26 @@ def _run(
             click.echo(f"{error.ctx.get_usage()}\n", err=True)
         return _report(state, error, _message(error))
     return code if isinstance(code, int) else 0
+
+
+def _prepare_output() -> None:
+    """Make standard output whole and safe for any text."""
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        # PYTHONUNBUFFERED, as containers set it: a write that the system takes only in part, on a
+        # full disk for one, would lose the rest without an error.
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that is not UTF-8 must not turn a skill's name into a crash.
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _settle_output() -> None:
+    """Drop output that cannot be written: Python flushes once more at exit, and would complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _message(error: Exception) -> str:
