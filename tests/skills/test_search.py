@@ -101,7 +101,8 @@ def test_a_query_that_no_skill_fits_returns_none(stocked: Skills, query: str):
 def test_a_category_filters_and_may_be_a_subcategory(
     stocked: Skills, category: str, expected: set[str]
 ):
-    query = "pdf document slides csv tables sql queries"
+    queries = {"data": "clean csv tables, tune sql queries", "documents/office": "make slides"}
+    query = queries.get(category.lower(), "split and merge pdf documents")
 
     assert set(ids(stocked.search(query, category=category))) == expected
 

@@ -126,17 +126,17 @@ def rank_skills(
     }
     near = sorted(passages, key=lambda skill_id: (-meanings[skill_id], skill_id))
     order: list[str] = []
-    if ids and _is_fit(snapshot, query, max(meanings.values()), has_words=bool(matched)):
+    if ids and _is_fit(snapshot, query, max(meanings.values()), best_words):
         fitting = [skill_id for skill_id in ids if meanings[skill_id] >= scoring.MEANING_MIN]
         order = sorted(fitting, key=lambda skill_id: (-scores[skill_id], skill_id))
     ranks = {skill_id: rank for rank, skill_id in enumerate(near, 1)}
     return Ranking(snapshot, order, scores, meanings, ranks, passages, matched)
 
 
-def _is_fit(snapshot: Snapshot, query: Vectors, best: float, *, has_words: bool) -> bool:
+def _is_fit(snapshot: Snapshot, query: Vectors, best: float, best_words: float) -> bool:
     summaries = snapshot.summaries()
     cosine_sum = float(summaries.total @ query[0]) if summaries.ids else 0.0
-    return scoring.fits(best, cosine_sum, len(summaries.ids), has_words=has_words)
+    return scoring.fits(best, best_words, cosine_sum, len(summaries.ids))
 
 
 def _visible(

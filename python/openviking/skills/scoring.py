@@ -47,14 +47,17 @@ UNKNOWN_MEANING = 0.25
 SURE_MEANING = 0.40
 """From this cosine on a best skill fits, also in a store whose skills all resemble each other."""
 
-SPREAD = 0.06
-"""Standard deviation of the cosines between a query and skills that have nothing to do with it."""
+SPREAD = 0.08
+"""How far the signals of unrelated skills scatter about their mean; see ``fits``."""
 
-MARGIN = 0.025
-"""What real requests may stay below the best that chance would give; see ``fits``."""
+MARGIN = 0.05
+"""How far a real request may stay below the best that chance would give."""
 
-NO_WORDS_PENALTY = 0.06
-"""Added to what is asked of a query of whose words not one occurs in any skill."""
+WORDS_EVIDENCE = 0.004
+"""What one bm25 point of the best lexical match adds to the cosine when fitness is judged."""
+
+WORDS_EVIDENCE_MAX = 25.0
+"""bm25 points that are counted for that: a sentence whose rare words all occur."""
 
 FEW_SKILLS = 100
 """A smaller store is judged as if it had so many skills: its mean and spread say little."""
@@ -78,22 +81,24 @@ def fused_score(meaning: float, bm25: float, best: float) -> float:
     return meaning + WORDS_WEIGHT * bm25 / (best + WORDS_SURE)
 
 
-def fits(best: float, cosine_sum: float, skill_count: int, *, has_words: bool) -> bool:
+def fits(best: float, best_words: float, cosine_sum: float, skill_count: int) -> bool:
     """Whether the best skill stands out enough for the query to be about it at all.
 
     Of n unrelated skills the best one still lies about ``SPREAD * sqrt(2 ln n)`` above their mean,
     as the largest of n normal numbers does; so the more skills there are, the more is asked for.
-    Of 2,000 MetaTool queries 98 % of those that are answered right pass; of 30 phrases of small
-    talk four in five do not.
+    Words of the query that occur together in one skill are evidence of their own: small talk and
+    noise have none but common ones. On MetaTool's 199 tools this turns away some 80 % of 55
+    phrases of small talk, noise and foreign subjects, and 1 % of 2,000 real requests.
 
     Args:
         best: highest meaning of any skill.
+        best_words: highest bm25 of any skill.
         cosine_sum: sum of the cosines of the query and all summaries.
         skill_count: number of those summaries.
-        has_words: whether any word of the query occurs in any skill.
     """
     if best >= SURE_MEANING:
         return True
     mean = (cosine_sum + USUAL_COSINE_SKILLS * USUAL_COSINE) / (skill_count + USUAL_COSINE_SKILLS)
+    evidence = best - mean + WORDS_EVIDENCE * min(best_words, WORDS_EVIDENCE_MAX)
     chance = SPREAD * math.sqrt(2 * math.log(max(skill_count, FEW_SKILLS)))
-    return best - mean >= chance - MARGIN + (0.0 if has_words else NO_WORDS_PENALTY)
+    return evidence >= chance - MARGIN
