@@ -112,7 +112,9 @@ def _prepare_output() -> None:
     if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
         # PYTHONUNBUFFERED, as containers set it: a write that the system takes only in part, on a
         # full disk for one, would lose the rest without an error.
-        sys.stdout = open(sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, closefd=False)
+        sys.stdout = open(  # noqa: SIM115 - it stays open as long as the process
+            sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, closefd=False
+        )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that is not UTF-8 must not turn a skill's name into a crash.
