@@ -7,6 +7,8 @@
 //!
 //! `cargo run --release -p openviking-ops --example kernel_limits [rounds]`
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -18,8 +20,12 @@ use openviking_ops::simd::{Level, PANEL};
 const HIDDEN: usize = 768;
 const INNER: usize = 3072;
 /// Inputs and outputs of the four linear layers of an encoder layer.
-const SHAPES: [(usize, usize); 4] =
-    [(HIDDEN, 3 * HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, INNER), (INNER, HIDDEN)];
+const SHAPES: [(usize, usize); 4] = [
+    (HIDDEN, 3 * HIDDEN),
+    (HIDDEN, HIDDEN),
+    (HIDDEN, INNER),
+    (INNER, HIDDEN),
+];
 const LAYERS: usize = 12;
 
 struct Model {
@@ -29,10 +35,15 @@ struct Model {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(15);
+    let rounds = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(15);
     let macs_per_row: usize = LAYERS * SHAPES.iter().map(|(k, n)| k * n).sum::<usize>();
     let model = Model {
-        codes: (0..macs_per_row + (1 << 16)).map(|i| ((i * 37) % 255) as i8).collect(),
+        codes: (0..macs_per_row + (1 << 16))
+            .map(|i| i8::try_from(i * 37 % 255 / 2).unwrap_or(0))
+            .collect(),
         start: vec![0; INNER],
         scale: vec![1e-3; INNER],
     };
@@ -62,9 +73,16 @@ fn main() {
 fn forward(model: &Model, rows: usize, threads: usize) -> f64 {
     let mut codes = vec![0; rows * INNER];
     let mut heads = vec![RowHead::default(); rows];
-    let x: Vec<f32> = (0..INNER).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect();
+    let x: Vec<f32> = (0..INNER)
+        .map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0)
+        .collect();
     for (codes, head) in codes.chunks_exact_mut(INNER).zip(&mut heads) {
-        Level::best().run(Quantize { x: &x, factor: 16.0, codes, head });
+        Level::best().run(Quantize {
+            x: &x,
+            factor: 16.0,
+            codes,
+            head,
+        });
     }
     let mut out = vec![0.0; rows * INNER];
     let out = Shared::new(&mut out);
@@ -90,7 +108,10 @@ fn forward(model: &Model, rows: usize, threads: usize) -> f64 {
                         heads: &heads,
                         first_row: 0,
                         out: &out,
-                        layout: Layout { width: outputs, rows },
+                        layout: Layout {
+                            width: outputs,
+                            rows,
+                        },
                     });
                 }
             }
@@ -122,13 +143,17 @@ fn multiply_peak(_: usize) -> f64 {
 fn vnni_loop(loops: usize) -> i32 {
     use std::arch::x86_64::{_mm512_dpbusd_epi32, _mm512_reduce_add_epi32, _mm512_set1_epi32};
     let mut sums = [_mm512_set1_epi32(0); 16];
-    let (x, w) = (_mm512_set1_epi32(black_box(0x0101_0101)), _mm512_set1_epi32(black_box(1)));
+    let (x, w) = (
+        _mm512_set1_epi32(black_box(0x0101_0101)),
+        _mm512_set1_epi32(black_box(1)),
+    );
     for _ in 0..loops {
         for sum in &mut sums {
             *sum = _mm512_dpbusd_epi32(*sum, x, w);
         }
     }
-    sums.into_iter().fold(0, |total, sum| total ^ _mm512_reduce_add_epi32(sum))
+    sums.into_iter()
+        .fold(0, |total, sum| total ^ _mm512_reduce_add_epi32(sum))
 }
 
 /// Gigabytes a second read from memory by the threads together.

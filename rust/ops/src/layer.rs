@@ -76,7 +76,11 @@ impl Scratch {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let members: usize = self.members.iter().map(|m| m.attention.bytes() + m.row.bytes()).sum();
+        let members: usize = self
+            .members
+            .iter()
+            .map(|m| m.attention.bytes() + m.row.bytes())
+            .sum();
         let floats = self.wide.bytes() + self.narrow.bytes() + self.middle.bytes();
         floats + self.codes.bytes() + size_of::<RowHead>() * self.heads.len() + members
     }
@@ -117,7 +121,14 @@ pub fn run_layer(
     let (team, members) = team;
     let tokens = batch.x.len() / weights.hidden();
     scratch.reserve(tokens, weights, members);
-    let Scratch { wide, narrow, middle, codes, heads, members } = scratch;
+    let Scratch {
+        wide,
+        narrow,
+        middle,
+        codes,
+        heads,
+        members,
+    } = scratch;
     let run = Run {
         level,
         weights,
@@ -136,16 +147,46 @@ pub fn run_layer(
         team,
         members,
         &[
-            Phase { chunks: rows, work: &|c, _| run.quantize_input(c) },
-            Phase { chunks: run.panels(weights.qkv), work: &|c, _| run.project(c) },
-            Phase { chunks: texts * weights.heads(), work: &|c, m| run.attend(c, m) },
-            Phase { chunks: rows, work: &|c, m| run.quantize_mixed(c, m) },
-            Phase { chunks: run.panels(weights.o), work: &|c, _| run.join_heads(c) },
-            Phase { chunks: rows, work: &|c, _| run.norm_attention(c) },
-            Phase { chunks: run.panels(weights.f1), work: &|c, _| run.widen(c) },
-            Phase { chunks: rows, work: &|c, _| run.quantize_gated(c) },
-            Phase { chunks: run.panels(weights.f2), work: &|c, _| run.narrow_again(c) },
-            Phase { chunks: rows, work: &|c, _| run.norm_output(c) },
+            Phase {
+                chunks: rows,
+                work: &|c, _| run.quantize_input(c),
+            },
+            Phase {
+                chunks: run.panels(weights.qkv),
+                work: &|c, _| run.project(c),
+            },
+            Phase {
+                chunks: texts * weights.heads(),
+                work: &|c, m| run.attend(c, m),
+            },
+            Phase {
+                chunks: rows,
+                work: &|c, m| run.quantize_mixed(c, m),
+            },
+            Phase {
+                chunks: run.panels(weights.o),
+                work: &|c, _| run.join_heads(c),
+            },
+            Phase {
+                chunks: rows,
+                work: &|c, _| run.norm_attention(c),
+            },
+            Phase {
+                chunks: run.panels(weights.f1),
+                work: &|c, _| run.widen(c),
+            },
+            Phase {
+                chunks: rows,
+                work: &|c, _| run.quantize_gated(c),
+            },
+            Phase {
+                chunks: run.panels(weights.f2),
+                work: &|c, _| run.narrow_again(c),
+            },
+            Phase {
+                chunks: rows,
+                work: &|c, _| run.norm_output(c),
+            },
         ],
     );
 }
@@ -182,7 +223,12 @@ impl Run<'_> {
         let codes = unsafe { self.codes.slice_mut(row * width, width) };
         // SAFETY: as above.
         let head = &mut unsafe { self.heads.slice_mut(row, 1) }[0];
-        self.level.run(Quantize { x, factor, codes, head });
+        self.level.run(Quantize {
+            x,
+            factor,
+            codes,
+            head,
+        });
     }
 
     fn linear<const GELU: bool>(
@@ -195,12 +241,21 @@ impl Run<'_> {
         let panels = linear.panels();
         let blocks = self.tokens.div_ceil(ROWS_BLOCK);
         let (block, panel) = (chunk / panels, chunk % panels);
-        let (from, to) = (block * self.tokens / blocks, (block + 1) * self.tokens / blocks);
+        let (from, to) = (
+            block * self.tokens / blocks,
+            (block + 1) * self.tokens / blocks,
+        );
         // SAFETY: nobody writes codes in this phase.
-        let codes = unsafe { self.codes.slice(from * linear.inputs, (to - from) * linear.inputs) };
+        let codes = unsafe {
+            self.codes
+                .slice(from * linear.inputs, (to - from) * linear.inputs)
+        };
         // SAFETY: nobody writes heads in this phase.
         let heads = unsafe { self.heads.slice(from, to - from) };
-        let layout = Layout { width, rows: self.tokens };
+        let layout = Layout {
+            width,
+            rows: self.tokens,
+        };
         self.level.run(LinearPanel::<GELU> {
             linear,
             panel,
@@ -248,7 +303,9 @@ impl Run<'_> {
             let x = member.row.as_mut_slice();
             for (head, x) in x.chunks_exact_mut(HEAD).enumerate() {
                 // SAFETY: nobody writes the wide buffer in this phase.
-                x.copy_from_slice(unsafe { self.wide.slice((head * self.tokens + row) * HEAD, HEAD) });
+                x.copy_from_slice(unsafe {
+                    self.wide.slice((head * self.tokens + row) * HEAD, HEAD)
+                });
             }
             self.quantize(row, x, FACTOR_MIXED);
         }
@@ -266,7 +323,12 @@ impl Run<'_> {
             // SAFETY: this chunk alone has this row.
             let out = unsafe { self.middle.slice_mut(row * hidden, hidden) };
             let b = &self.batch.x[row * hidden..][..hidden];
-            self.level.run(AddNorm { a, b, weights: self.weights.norm1, out });
+            self.level.run(AddNorm {
+                a,
+                b,
+                weights: self.weights.norm1,
+                out,
+            });
             self.quantize(row, out, FACTOR_NORMED);
         }
     }
@@ -297,7 +359,12 @@ impl Run<'_> {
             let b = unsafe { self.middle.slice(row * hidden, hidden) };
             // SAFETY: this chunk alone has this row.
             let out = unsafe { self.out.slice_mut(row * hidden, hidden) };
-            self.level.run(AddNorm { a, b, weights: self.weights.norm2, out });
+            self.level.run(AddNorm {
+                a,
+                b,
+                weights: self.weights.norm2,
+                out,
+            });
         }
     }
 }

@@ -5,6 +5,11 @@
 //! row of activations, attention inside each text, normalisation, pooling. A text's vector depends
 //! on that text alone, bit for bit, whatever batch, thread count or instruction set.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined loses its instruction set"
+)]
+
 pub mod kernels;
 pub mod layer;
 mod ops;

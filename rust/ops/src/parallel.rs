@@ -16,7 +16,11 @@ unsafe impl<T: Send> Sync for Shared<'_, T> {}
 impl<'a, T> Shared<'a, T> {
     /// Borrows `slice` until the last use of the value.
     pub fn new(slice: &'a mut [T]) -> Self {
-        Self { start: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+        Self {
+            start: slice.as_mut_ptr(),
+            len: slice.len(),
+            owner: PhantomData,
+        }
     }
 
     /// `count` elements from `start` on, to read.
@@ -29,7 +33,10 @@ impl<'a, T> Shared<'a, T> {
     #[inline(always)]
     #[must_use]
     pub unsafe fn slice(&self, start: usize, count: usize) -> &[T] {
-        assert!(start <= self.len && count <= self.len - start, "part outside the slice");
+        assert!(
+            start <= self.len && count <= self.len - start,
+            "part outside the slice"
+        );
         // SAFETY: inside the slice by the line above, not written by the caller's promise.
         unsafe { std::slice::from_raw_parts(self.start.wrapping_add(start), count) }
     }
@@ -45,7 +52,10 @@ impl<'a, T> Shared<'a, T> {
     #[must_use]
     #[expect(clippy::mut_from_ref, reason = "exclusive by the caller's promise")]
     pub unsafe fn slice_mut(&self, start: usize, count: usize) -> &mut [T] {
-        assert!(start <= self.len && count <= self.len - start, "part outside the slice");
+        assert!(
+            start <= self.len && count <= self.len - start,
+            "part outside the slice"
+        );
         // SAFETY: inside the slice by the line above, not shared by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(start), count) }
     }
@@ -87,7 +97,10 @@ struct Line(AtomicUsize);
 pub fn run_phases<L: Send>(team: &dyn Team, locals: &mut [L], phases: &[Phase<'_, L>]) {
     let members = locals.len();
     let locals = Shared::new(locals);
-    let progress: Vec<Progress> = phases.iter().map(|phase| Progress::new(phase, members)).collect();
+    let progress: Vec<Progress> = phases
+        .iter()
+        .map(|phase| Progress::new(phase, members))
+        .collect();
     let failed = AtomicBool::new(false);
     team.call(members, &|member| {
         // SAFETY: each member number is passed once, so this thread alone has this element.
@@ -101,7 +114,10 @@ pub fn run_phases<L: Send>(team: &dyn Team, locals: &mut [L], phases: &[Phase<'_
         }
         std::mem::forget(guard);
     });
-    assert!(!failed.load(Ordering::Acquire), "a piece of the computation panicked");
+    assert!(
+        !failed.load(Ordering::Acquire),
+        "a piece of the computation panicked"
+    );
 }
 
 struct SetOnPanic<'a>(&'a AtomicBool);
@@ -115,7 +131,10 @@ impl Drop for SetOnPanic<'_> {
 impl Progress {
     fn new<L>(phase: &Phase<'_, L>, members: usize) -> Self {
         let first = |member| Line(AtomicUsize::new(member * phase.chunks / members));
-        Self { next: (0..members).map(first).collect(), done: Line::default() }
+        Self {
+            next: (0..members).map(first).collect(),
+            done: Line::default(),
+        }
     }
 
     fn work<L>(&self, phase: &Phase<'_, L>, member: usize, members: usize, local: &mut L) {

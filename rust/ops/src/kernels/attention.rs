@@ -57,7 +57,11 @@ impl Kernel for AttendHead<'_> {
         let middle = self.bias.len() / 2;
         let mut row = 0;
         while row < tokens {
-            let height = if I::WIDE && tokens - row >= BLOCK { BLOCK } else { 1 };
+            let height = if I::WIDE && tokens - row >= BLOCK {
+                BLOCK
+            } else {
+                1
+            };
             if height == BLOCK {
                 score::<I, BLOCK>(isa, &q[row..], keys, padded, scores);
             } else {
@@ -171,28 +175,31 @@ fn load_all<I: Isa, const C: usize>(isa: I, from: &[[f32; LANES]]) -> [I::F; C] 
 #[inline(always)]
 fn softmax<I: Isa>(isa: I, scores: &mut [f32], bias: &[f32]) -> f32 {
     let (scores, _) = scores.as_chunks_mut::<LANES>();
-    let (biases, bias_rest) = bias.as_chunks::<LANES>();
+    let (offsets, bias_rest) = bias.as_chunks::<LANES>();
     let mut largest = isa.splat(f32::NEG_INFINITY);
-    for (scores, bias) in scores.iter_mut().zip(biases) {
+    for (scores, bias) in scores.iter_mut().zip(offsets) {
         let biased = isa.add(isa.load(scores), isa.load(bias));
         largest = isa.max(largest, biased);
         isa.store(biased, scores);
     }
     if !bias_rest.is_empty() {
-        let last = &mut scores[biases.len()];
-        let biased = isa.add(isa.load(last), load_partial(isa, bias_rest, f32::NEG_INFINITY));
+        let last = &mut scores[offsets.len()];
+        let biased = isa.add(
+            isa.load(last),
+            load_partial(isa, bias_rest, f32::NEG_INFINITY),
+        );
         largest = isa.max(largest, biased);
         isa.store(biased, last);
     }
     let largest = isa.splat(greatest(isa, largest));
     let mut total = isa.splat(0.0);
-    for scores in &mut scores[..biases.len()] {
+    for scores in &mut scores[..offsets.len()] {
         let power = exp(isa, isa.sub(isa.load(scores), largest));
         total = isa.add(total, power);
         isa.store(power, scores);
     }
     if !bias_rest.is_empty() {
-        let last = &mut scores[biases.len()];
+        let last = &mut scores[offsets.len()];
         let power = exp(isa, isa.sub(isa.load(last), largest));
         isa.store(power, last);
         last[bias_rest.len()..].fill(0.0);

@@ -101,7 +101,9 @@ impl<const GELU: bool> LinearPanel<'_, GELU> {
         let bytes = inputs / 4 * STEP;
         let weights = &self.linear.codes[self.panel * bytes..][..bytes];
         let columns = self.panel * PANEL;
-        let start = self.linear.start[columns..].first_chunk::<PANEL>().expect("whole panels");
+        let start = self.linear.start[columns..]
+            .first_chunk::<PANEL>()
+            .expect("whole panels");
         let mut rows = [&self.codes[..0]; R];
         for (r, row) in rows.iter_mut().enumerate() {
             *row = &self.codes[(from + r) * inputs..][..inputs];
@@ -114,7 +116,9 @@ impl<const GELU: bool> LinearPanel<'_, GELU> {
         let mut places = [0; GROUPS];
         let groups = ((self.linear.outputs - columns) / LANES).min(GROUPS);
         for (group, place) in places[..groups].iter_mut().enumerate() {
-            *place = self.layout.at(self.first_row + from, columns + group * LANES);
+            *place = self
+                .layout
+                .at(self.first_row + from, columns + group * LANES);
         }
         for (r, (sums, head)) in sums.iter().zip(&self.heads[from..from + R]).enumerate() {
             let mut y = dequantize(isa, head, sums, weights);
@@ -156,7 +160,9 @@ fn dequantize<I: Isa>(isa: I, head: &RowHead, sums: &[i32; PANEL], weights: &[i8
     }
     for outlier in head.outliers() {
         let index = outlier.index as usize;
-        let step = weights[index / 4 * STEP..][..STEP].as_chunks::<{ 4 * LANES }>().0;
+        let step = weights[index / 4 * STEP..][..STEP]
+            .as_chunks::<{ 4 * LANES }>()
+            .0;
         let value = isa.splat(outlier.value);
         for (y, step) in y.iter_mut().zip(step) {
             *y = isa.fma(value, isa.load_byte(step, index % 4), *y);

@@ -10,7 +10,15 @@ pub fn exp<I: Isa>(isa: I, x: I::F) -> I::F {
     // ln 2 in two parts, so that n * HIGH is exact for the n that occur.
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
-    const TERMS: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    const TERMS: [f32; 7] = [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ];
     let x = isa.max(x, isa.splat(-87.0));
     let n = isa.round(isa.mul(x, isa.splat(std::f32::consts::LOG2_E)));
     let r = isa.fma(n, isa.splat(-HIGH), x);
@@ -39,7 +47,7 @@ pub fn gelu<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
         -0.040_568_225,
         0.053_235_26,
         -0.073_667_55,
-        0.148_748_29,
+        0.148_748_3,
     ];
     let (mut inside, mut t) = (x, x);
     for i in 0..N {

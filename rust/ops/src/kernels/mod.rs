@@ -23,7 +23,11 @@ const LINE: usize = 64;
 
 impl<T> Default for AlignedVec<T> {
     fn default() -> Self {
-        Self { storage: Vec::new(), skip: 0, len: 0 }
+        Self {
+            storage: Vec::new(),
+            skip: 0,
+            len: 0,
+        }
     }
 }
 

@@ -16,7 +16,10 @@ impl Kernel for PoolText<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(clippy::cast_precision_loss, reason = "a text has a few hundred tokens")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a text has a few hundred tokens"
+    )]
     fn run<I: Isa>(self, isa: I) {
         let width = self.out.len().max(1);
         self.out.fill(0.0);

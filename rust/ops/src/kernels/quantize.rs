@@ -34,7 +34,11 @@ pub struct RowHead {
 
 impl Default for RowHead {
     fn default() -> Self {
-        Self { scale: 0.0, count: 0, outliers: [Outlier::default(); OUTLIERS_MAX] }
+        Self {
+            scale: 0.0,
+            count: 0,
+            outliers: [Outlier::default(); OUTLIERS_MAX],
+        }
     }
 }
 
@@ -73,8 +77,11 @@ impl Kernel for Quantize<'_> {
         } else {
             limit = largest;
         }
-        let (scale, inverse) =
-            if largest > TINY { (largest / 127.0, 127.0 / largest) } else { (0.0, 0.0) };
+        let (scale, inverse) = if largest > TINY {
+            (largest / 127.0, 127.0 / largest)
+        } else {
+            (0.0, 0.0)
+        };
         self.head.scale = scale;
         let (limit, inverse) = (isa.splat(limit), isa.splat(inverse));
         let (from, from_rest) = self.x.as_chunks::<LANES>();
@@ -105,7 +112,10 @@ fn magnitudes<I: Isa>(isa: I, x: &[f32]) -> (f32, f32) {
     let size = isa.abs(load_partial(isa, rest, 0.0));
     total = isa.add(total, size);
     largest = isa.max(largest, size);
-    (sum(isa, total) / x.len().max(1) as f32, greatest(isa, largest))
+    (
+        sum(isa, total) / x.len().max(1) as f32,
+        greatest(isa, largest),
+    )
 }
 
 /// The largest `|x|` that is not above `limit`.
@@ -146,7 +156,10 @@ fn try_outliers<I: Isa>(isa: I, x: &[f32], limit: f32, head: &mut RowHead) -> bo
                 return false;
             }
             let index = LANES * group + mask.trailing_zeros() as usize;
-            let outlier = Outlier { index: u32::try_from(index).unwrap_or(0), value: x[index] };
+            let outlier = Outlier {
+                index: u32::try_from(index).unwrap_or(0),
+                value: x[index],
+            };
             head.outliers[head.count] = outlier;
             head.count += 1;
             mask &= mask - 1;

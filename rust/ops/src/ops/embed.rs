@@ -20,8 +20,14 @@ pub struct Embed {
 
 impl Op for Embed {
     const NAME: &'static CStr = c"Embed";
-    const INPUTS: &'static [Code] =
-        &[i64::CODE, i64::CODE, i8::CODE, f32::CODE, f32::CODE, f32::CODE];
+    const INPUTS: &'static [Code] = &[
+        i64::CODE,
+        i64::CODE,
+        i8::CODE,
+        f32::CODE,
+        f32::CODE,
+        f32::CODE,
+    ];
 
     fn new(info: &KernelInfo<'_>) -> Result<Self, OpError> {
         let op = Self {
@@ -34,14 +40,20 @@ impl Op for Embed {
         let fits = op.word_scale.shape() == [vocabulary]
             && op.positions.shape()[1] == width
             && op.norm.shape() == [2, width];
-        if fits { Ok(op) } else { Err(OpError::invalid("Embed: the weights' shapes do not agree")) }
+        if fits {
+            Ok(op)
+        } else {
+            Err(OpError::invalid("Embed: the weights' shapes do not agree"))
+        }
     }
 
     fn compute(&self, context: &mut KernelContext<'_>) -> Result<(), OpError> {
         let (ids, shape) = context.input::<i64>(0, "input_ids")?;
         if shape.len() != 1 || ids.len() > TOKENS_MAX {
             let expected = format!("expected shape [at most {TOKENS_MAX} tokens]");
-            return Err(OpError::invalid(format!("input_ids: {expected}, got {shape:?}")));
+            return Err(OpError::invalid(format!(
+                "input_ids: {expected}, got {shape:?}"
+            )));
         }
         let (vocabulary, width) = (self.words.shape()[0], self.words.shape()[1]);
         let ids: Result<Vec<usize>, OpError> =
@@ -67,7 +79,13 @@ impl Op for Embed {
 }
 
 fn token(id: i64, vocabulary: usize) -> Result<usize, OpError> {
-    usize::try_from(id).ok().filter(|&id| id < vocabulary).ok_or_else(|| {
-        OpError::invalid(format!("input_ids: expected 0 to {}, got {id}", vocabulary - 1))
-    })
+    usize::try_from(id)
+        .ok()
+        .filter(|&id| id < vocabulary)
+        .ok_or_else(|| {
+            OpError::invalid(format!(
+                "input_ids: expected 0 to {}, got {id}",
+                vocabulary - 1
+            ))
+        })
 }

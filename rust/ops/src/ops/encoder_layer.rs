@@ -81,8 +81,14 @@ impl EncoderLayer {
             o: o.linear(hidden),
             f1: f1.linear(inner),
             f2: f2.linear(hidden),
-            norm1: NormWeights { gain: gain1, shift: shift1 },
-            norm2: NormWeights { gain: gain2, shift: shift2 },
+            norm1: NormWeights {
+                gain: gain1,
+                shift: shift1,
+            },
+            norm2: NormWeights {
+                gain: gain2,
+                shift: shift2,
+            },
             bias: self.bias.get(),
         }
     }
@@ -101,11 +107,23 @@ impl EncoderLayer {
 impl Op for EncoderLayer {
     const NAME: &'static CStr = c"EncoderLayer";
     const INPUTS: &'static [Code] = &[
-        f32::CODE, i64::CODE, f32::CODE, f32::CODE, f32::CODE, // x, offsets, bias, norms
-        i8::CODE, i32::CODE, f32::CODE, // qkv
-        i8::CODE, i32::CODE, f32::CODE, // o
-        i8::CODE, i32::CODE, f32::CODE, // f1
-        i8::CODE, i32::CODE, f32::CODE, // f2
+        f32::CODE,
+        i64::CODE,
+        f32::CODE,
+        f32::CODE,
+        f32::CODE, // x, offsets, bias, norms
+        i8::CODE,
+        i32::CODE,
+        f32::CODE, // qkv
+        i8::CODE,
+        i32::CODE,
+        f32::CODE, // o
+        i8::CODE,
+        i32::CODE,
+        f32::CODE, // f1
+        i8::CODE,
+        i32::CODE,
+        f32::CODE, // f2
     ];
 
     fn new(info: &KernelInfo<'_>) -> Result<Self, OpError> {
@@ -122,7 +140,12 @@ impl Op for EncoderLayer {
         };
         let (hidden, inner) = op.sizes();
         let found = op.linears.each_ref().map(|l| (l.inputs(), l.columns()));
-        let expected = [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)];
+        let expected = [
+            (hidden, 3 * hidden),
+            (hidden, hidden),
+            (hidden, inner),
+            (inner, hidden),
+        ];
         let expected = expected.map(|(inputs, outputs)| (inputs, outputs.next_multiple_of(PANEL)));
         let fits = found == expected
             && hidden > 0
@@ -149,7 +172,10 @@ impl Op for EncoderLayer {
         let offsets = offsets(context, 1, tokens, self.longest())?;
         let out = context.output([tokens, hidden])?;
         let mut scratch = take_scratch();
-        let batch = Batch { x, offsets: &offsets };
+        let batch = Batch {
+            x,
+            offsets: &offsets,
+        };
         let team = (&*context as &dyn crate::parallel::Team, members());
         run_layer(Level::best(), team, &weights, batch, &mut scratch, out);
         give_back(scratch);
@@ -161,7 +187,11 @@ impl Op for EncoderLayer {
 /// is served too; the members that do not come are not missed.
 fn members() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get).min(64))
+    *COUNT.get_or_init(|| {
+        std::thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(64)
+    })
 }
 
 /// Working memory waiting for the next layer or run: of this size and number at most, so that one
@@ -171,7 +201,10 @@ const IDLE_BYTES_MAX: usize = 16 << 20;
 const IDLE_MAX: usize = 4;
 
 fn take_scratch() -> Scratch {
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    IDLE.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .pop()
+        .unwrap_or_default()
 }
 
 fn give_back(scratch: Scratch) {

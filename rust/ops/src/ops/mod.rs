@@ -41,13 +41,14 @@ pub(crate) unsafe fn register(
 ) -> Result<(), OpError> {
     static MADE: OnceLock<Domain> = OnceLock::new();
     static MAKING: Mutex<()> = Mutex::new(());
-    let lock = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let domain = match MADE.get() {
-        Some(domain) => domain,
-        None => {
-            let made = make(api)?;
-            MADE.get_or_init(|| made)
-        }
+    let lock = MAKING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let domain = if let Some(domain) = MADE.get() {
+        domain
+    } else {
+        let made = make(api)?;
+        MADE.get_or_init(|| made)
     };
     drop(lock);
     // SAFETY: the options are live by the caller's promise, the domain always.
@@ -57,7 +58,9 @@ pub(crate) unsafe fn register(
 fn make(api: &OrtApi) -> Result<Domain, OpError> {
     let mut domain = std::ptr::null_mut();
     // SAFETY: the name is zero-terminated; the place written to is ours.
-    check(api, unsafe { (api.CreateCustomOpDomain)(DOMAIN.as_ptr(), &raw mut domain) })?;
+    check(api, unsafe {
+        (api.CreateCustomOpDomain)(DOMAIN.as_ptr(), &raw mut domain)
+    })?;
     for op in [&EMBED, &ENCODER_LAYER, &POOL] {
         // SAFETY: the domain was just made, the operator is static.
         check(api, unsafe { (api.CustomOpDomain_Add)(domain, op) })?;
@@ -82,7 +85,8 @@ fn offsets(
     let offsets = offsets.map_err(|_| OpError::invalid("offsets: a negative one came"))?;
     if offsets[0] != 0 || offsets.last() != Some(&tokens) {
         let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
-        let message = format!("offsets: expected 0 first and {tokens} last, got {first} and {last}");
+        let message =
+            format!("offsets: expected 0 first and {tokens} last, got {first} and {last}");
         return Err(OpError::invalid(message));
     }
     for (text, pair) in offsets.windows(2).enumerate() {
@@ -108,7 +112,9 @@ fn token_vectors<'a>(
         [tokens, found] if found == width && tokens <= TOKENS_MAX => Ok((x, tokens)),
         _ => {
             let expected = format!("[at most {TOKENS_MAX} tokens, {width}]");
-            Err(OpError::invalid(format!("x: expected shape {expected}, got {shape:?}")))
+            Err(OpError::invalid(format!(
+                "x: expected shape {expected}, got {shape:?}"
+            )))
         }
     }
 }

@@ -30,7 +30,9 @@ impl Op for PoolNormalize {
             let rows = &x[text[0] * width..text[1] * width];
             Level::best().run(PoolText { rows, out });
             if !out.iter().all(|value| value.is_finite()) {
-                return Err(OpError::failed("a vector is not finite: the weights are damaged"));
+                return Err(OpError::failed(
+                    "a vector is not finite: the weights are damaged",
+                ));
             }
         }
         Ok(())

@@ -76,7 +76,10 @@ unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
 }
 
 unsafe extern "system" fn input_type<O: Op>(_: *const OrtCustomOp, index: usize) -> Code {
-    O::INPUTS.get(index).copied().unwrap_or(Code::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED)
+    O::INPUTS
+        .get(index)
+        .copied()
+        .unwrap_or(Code::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED)
 }
 
 unsafe extern "system" fn input_count<O: Op>(_: *const OrtCustomOp) -> usize {
@@ -115,7 +118,11 @@ unsafe extern "system" fn create<O: Op>(
     // SAFETY: ONNX Runtime passes its own static table.
     let api: &'static OrtApi = unsafe { &*api };
     guard(api, || {
-        let op = O::new(&KernelInfo { api, info, alive: PhantomData })?;
+        let op = O::new(&KernelInfo {
+            api,
+            info,
+            alive: PhantomData,
+        })?;
         let made = Box::into_raw(Box::new(Made { api, op }));
         // SAFETY: ONNX Runtime passes the place for the kernel, to be given back to `destroy`.
         unsafe { kernel.write(made.cast()) };
@@ -130,7 +137,13 @@ unsafe extern "system" fn compute<O: Op>(
     // SAFETY: the pointer is that of `create`, and no kernel is run after `destroy`.
     let made = unsafe { &*kernel.cast_const().cast::<Made<O>>() };
     let api = made.api;
-    guard(api, || made.op.compute(&mut KernelContext { api, context, alive: PhantomData }))
+    guard(api, || {
+        made.op.compute(&mut KernelContext {
+            api,
+            context,
+            alive: PhantomData,
+        })
+    })
 }
 
 unsafe extern "system" fn destroy<O: Op>(kernel: *mut c_void) {

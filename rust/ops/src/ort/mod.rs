@@ -23,12 +23,18 @@ pub struct OpError {
 impl OpError {
     /// The input is wrong; `message` says what was expected and what came.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self { code: OrtErrorCode::ORT_INVALID_ARGUMENT, message: message.into() }
+        Self {
+            code: OrtErrorCode::ORT_INVALID_ARGUMENT,
+            message: message.into(),
+        }
     }
 
     /// Something that should work did not.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { code: OrtErrorCode::ORT_FAIL, message: message.into() }
+        Self {
+            code: OrtErrorCode::ORT_FAIL,
+            message: message.into(),
+        }
     }
 
     /// The same as a status, to be released by ONNX Runtime.
@@ -44,8 +50,10 @@ pub(crate) fn check(api: &OrtApi, status: OrtStatusPtr) -> Result<(), OpError> {
     if status.0.is_null() {
         return Ok(());
     }
-    // SAFETY: the status is not null, and its text lives as long as it does.
-    let text = unsafe { std::ffi::CStr::from_ptr((api.GetErrorMessage)(status.0)) };
+    // SAFETY: the status is not null.
+    let text = unsafe { (api.GetErrorMessage)(status.0) };
+    // SAFETY: the text is zero-terminated and lives as long as the status.
+    let text = unsafe { std::ffi::CStr::from_ptr(text) };
     let error = OpError::failed(text.to_string_lossy());
     // SAFETY: the status came from a call that gave it to us, and is not used again.
     unsafe { (api.ReleaseStatus)(status.0) };

@@ -82,7 +82,9 @@ impl KernelInfo<'_> {
         let (mut is_constant, mut value): (c_int, *const OrtValue) = (0, null());
         let get = self.api.KernelInfoGetConstantInput_tensor;
         // SAFETY: `info` is live for `'a`; the places written to are ours.
-        check(self.api, unsafe { get(self.info, index, &raw mut is_constant, &raw mut value) })?;
+        check(self.api, unsafe {
+            get(self.info, index, &raw mut is_constant, &raw mut value)
+        })?;
         if is_constant == 0 || value.is_null() {
             return Err(OpError::invalid(format!("{name} must be an initializer")));
         }
@@ -92,7 +94,11 @@ impl KernelInfo<'_> {
             let found = format!("{name}: expected {rank} dimensions, got shape {shape:?}");
             return Err(OpError::invalid(found));
         }
-        Ok(Constant { start, len: shape.iter().product(), shape })
+        Ok(Constant {
+            start,
+            len: shape.iter().product(),
+            shape,
+        })
     }
 }
 
@@ -149,7 +155,9 @@ impl<'a> KernelContext<'a> {
         }
         let mut data: *mut c_void = null_mut();
         // SAFETY: the value was just given to us.
-        check(self.api, unsafe { (self.api.GetTensorMutableData)(value, &raw mut data) })?;
+        check(self.api, unsafe {
+            (self.api.GetTensorMutableData)(value, &raw mut data)
+        })?;
         // SAFETY: the tensor has this shape and type (the operator declares float32), and
         // `&mut self` with one output makes us its only user.
         Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<f32>(), len) })
@@ -167,18 +175,27 @@ unsafe fn read<T: Element>(
 ) -> Result<(*const T, Vec<usize>), OpError> {
     let mut info: *mut OrtTensorTypeAndShapeInfo = null_mut();
     // SAFETY: the value is live; the place written to is ours.
-    check(api, unsafe { (api.GetTensorTypeAndShape)(value, &raw mut info) })?;
+    check(api, unsafe {
+        (api.GetTensorTypeAndShape)(value, &raw mut info)
+    })?;
     let info = ShapeInfo { api, info };
     let code = info.element()?;
     if code as i32 != T::CODE as i32 {
-        return Err(OpError::invalid(format!("{name}: expected {:?}, got {code:?}", T::CODE)));
+        return Err(OpError::invalid(format!(
+            "{name}: expected {:?}, got {code:?}",
+            T::CODE
+        )));
     }
     let shape = info.shape()?;
     let mut data: *mut c_void = null_mut();
     // SAFETY: the value is live and only read, although this call's type says otherwise.
-    check(api, unsafe { (api.GetTensorMutableData)(value.cast_mut(), &raw mut data) })?;
+    check(api, unsafe {
+        (api.GetTensorMutableData)(value.cast_mut(), &raw mut data)
+    })?;
     if !data.cast::<T>().is_aligned() {
-        return Err(OpError::invalid(format!("{name}: its memory is not aligned")));
+        return Err(OpError::invalid(format!(
+            "{name}: its memory is not aligned"
+        )));
     }
     Ok((data.cast::<T>(), shape))
 }
@@ -200,12 +217,17 @@ impl ShapeInfo<'_> {
     fn shape(&self) -> Result<Vec<usize>, OpError> {
         let mut rank = 0;
         // SAFETY: the info is live; the place written to is ours.
-        check(self.api, unsafe { (self.api.GetDimensionsCount)(self.info, &raw mut rank) })?;
+        check(self.api, unsafe {
+            (self.api.GetDimensionsCount)(self.info, &raw mut rank)
+        })?;
         let mut sizes = vec![0_i64; rank];
         // SAFETY: as above, and `sizes` has `rank` places.
         let status = unsafe { (self.api.GetDimensions)(self.info, sizes.as_mut_ptr(), rank) };
         check(self.api, status)?;
-        let sizes = sizes.into_iter().map(usize::try_from).collect::<Result<_, _>>();
+        let sizes = sizes
+            .into_iter()
+            .map(usize::try_from)
+            .collect::<Result<_, _>>();
         sizes.map_err(|_| OpError::invalid("a tensor has an unknown dimension"))
     }
 }
@@ -220,15 +242,24 @@ impl Drop for ShapeInfo<'_> {
 /// The session's own threads.
 impl Team for KernelContext<'_> {
     fn call(&self, members: usize, body: &(dyn Fn(usize) + Sync)) {
-        let call = Call { body, panicked: AtomicBool::new(false) };
+        let call = Call {
+            body,
+            panicked: AtomicBool::new(false),
+        };
         let data = (&raw const call).cast_mut().cast::<c_void>();
         let parallel = self.api.KernelContext_ParallelFor;
         // SAFETY: the context is live; the call returns after all bodies have, so `call` is alive
         // in each. Batch count 0 lets the pool choose: one batch for each of its threads.
         let status = unsafe { parallel(self.context, call_member, members, 0, data) };
         let outcome = check(self.api, status);
-        assert!(outcome.is_ok(), "the thread pool of ONNX Runtime failed: {outcome:?}");
-        assert!(!call.panicked.load(Ordering::Acquire), "a member of the team panicked");
+        assert!(
+            outcome.is_ok(),
+            "the thread pool of ONNX Runtime failed: {outcome:?}"
+        );
+        assert!(
+            !call.panicked.load(Ordering::Acquire),
+            "a member of the team panicked"
+        );
     }
 }
 

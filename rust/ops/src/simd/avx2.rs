@@ -1,5 +1,10 @@
 //! AVX2 with FMA: two registers hold the sixteen lanes.
 
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "all loads and stores take any alignment"
+)]
+
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _CMP_GT_OQ, _CMP_LE_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
     _MM_HINT_T1, _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_prefetch, _mm256_abs_epi8,
@@ -111,7 +116,11 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "0 to 24")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "0 to 24"
+    )]
     fn load_byte(self, from: &[i8; 4 * LANES], byte: usize) -> F {
         let up = instruction!(_mm_cvtsi32_si128(24 - 8 * byte as i32));
         let mut lanes = self.splat(0.0);
@@ -123,7 +132,11 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "low byte wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "low byte wanted"
+    )]
     fn store_code(self, x: F, to: &mut [u8; LANES]) {
         let mut codes = [0_i32; LANES];
         for (half, eight) in x.iter().zip(codes.as_chunks_mut::<8>().0) {
@@ -152,7 +165,10 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn fma(self, a: F, b: F, c: F) -> F {
-        instruction!([_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])])
+        instruction!([
+            _mm256_fmadd_ps(a[0], b[0], c[0]),
+            _mm256_fmadd_ps(a[1], b[1], c[1])
+        ])
     }
 
     #[inline(always)]
@@ -174,7 +190,10 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn round(self, x: F) -> F {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        instruction!([_mm256_round_ps::<NEAREST>(x[0]), _mm256_round_ps::<NEAREST>(x[1])])
+        instruction!([
+            _mm256_round_ps::<NEAREST>(x[0]),
+            _mm256_round_ps::<NEAREST>(x[1])
+        ])
     }
 
     #[inline(always)]
@@ -188,7 +207,11 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "eight bits each")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "eight bits each"
+    )]
     fn mask_gt(self, a: F, b: F) -> u16 {
         let low = instruction!(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]));
         let high = instruction!(_mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]));

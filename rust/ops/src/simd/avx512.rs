@@ -1,13 +1,19 @@
 //! AVX-512 with VNNI: one register holds the sixteen lanes.
 
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "all loads and stores take any alignment"
+)]
+
 use std::arch::x86_64::{
-    __m128i, __m512, __m512i, _CMP_GT_OQ, _CMP_LE_OQ, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
-    _mm_storeu_si128, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_castsi512_ps,
-    _mm512_cmp_ps_mask, _mm512_cvtepi8_epi32, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_sll_epi32, _mm512_slli_epi32, _mm512_srai_epi32,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps, _mm_cvtsi32_si128,
+    __m128i, __m512, __m512i, _CMP_GT_OQ, _CMP_LE_OQ, _MM_HINT_T1, _mm_cvtsi32_si128,
+    _mm_loadu_si128, _mm_prefetch, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi8_epi32,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_dpbusd_epi32,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_mov_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_sll_epi32, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    _mm512_sub_ps,
 };
 
 use super::{Isa, Kernel, LANES, PANEL, STEP};
@@ -88,7 +94,11 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "0 to 24")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "0 to 24"
+    )]
     fn load_byte(self, from: &[i8; 4 * LANES], byte: usize) -> __m512 {
         // SAFETY: the reference is valid for 64 bytes; any alignment will do.
         let fours = unsafe { _mm512_loadu_si512(from.as_ptr().cast::<__m512i>()) };
@@ -99,7 +109,10 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn store_code(self, x: __m512, to: &mut [u8; LANES]) {
-        let codes = instruction!(_mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(128)));
+        let codes = instruction!(_mm512_add_epi32(
+            _mm512_cvtps_epi32(x),
+            _mm512_set1_epi32(128)
+        ));
         let bytes = instruction!(_mm512_cvtepi32_epi8(codes));
         // SAFETY: the reference is valid for sixteen bytes; any alignment will do.
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast::<__m128i>(), bytes) }
@@ -147,7 +160,10 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn pow2(self, n: __m512) -> __m512 {
-        let biased = instruction!(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)));
+        let biased = instruction!(_mm512_add_epi32(
+            _mm512_cvtps_epi32(n),
+            _mm512_set1_epi32(127)
+        ));
         instruction!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
     }
 
@@ -171,7 +187,10 @@ impl Isa for Avx512 {
         out: &mut [[i32; PANEL]; R],
     ) {
         let steps = panel.len() / STEP;
-        assert!(rows.iter().all(|row| row.len() >= 4 * steps), "a row is shorter than the panel");
+        assert!(
+            rows.iter().all(|row| row.len() >= 4 * steps),
+            "a row is shorter than the panel"
+        );
         let mut sums = [[instruction!(_mm512_set1_epi32(0)); 3]; R];
         for sum in &mut sums {
             *sum = load_three(start.as_ptr().cast());

@@ -42,7 +42,10 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_precision_loss, reason = "rounding to nearest is what is documented")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rounding to nearest is what is documented"
+    )]
     fn load_i32(self, from: &[i32; LANES]) -> F {
         map(|i| from[i] as f32)
     }
@@ -53,7 +56,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [0, 255]")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in [0, 255]"
+    )]
     fn store_code(self, x: F, to: &mut [u8; LANES]) {
         *to = x.map(|lane| (lane.round_ties_even() + 128.0) as u8);
     }
@@ -99,7 +106,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [1, 254]")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in [1, 254]"
+    )]
     fn pow2(self, n: F) -> F {
         n.map(|lane| f32::from_bits(((lane + 127.0) as u32) << 23))
     }
