@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openviking.errors import ConflictError
+from openviking.encoder.fake import HashingEncoder
+from openviking.errors import ConflictError, EncoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.skills.conftest import WriteSkill
 
     from openviking.skills import Skills
+    from openviking.types import Embeddings
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = 15.0) -> bool:
@@ -33,6 +35,22 @@ def ids(skills: Skills) -> list[str]:
 def best(skills: Skills, query: str) -> str | None:
     hits = skills.search(query, k=1).hits
     return hits[0].skill.id if hits else None
+
+
+class BreakableEncoder(HashingEncoder):
+    """Fails while ``is_broken``, as a model that ran out of memory does."""
+
+    is_broken = False
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        if self.is_broken:
+            raise EncoderError("out of order")
+        return super().encode(texts)
+
+
+@pytest.fixture
+def encoder() -> BreakableEncoder:
+    return BreakableEncoder()
 
 
 @pytest.fixture
@@ -67,6 +85,19 @@ def test_a_bad_file_does_not_end_the_watch(watching: Skills, folder: Path, write
 
     assert wait_until(lambda: best(watching, "count the penguins") == "good")
     assert ids(watching) == ["first", "good"]
+    assert watching.stats()["watch_error"] is None
+
+
+def test_a_failing_encoder_is_tried_again_until_it_recovers(
+    watching: Skills, encoder: BreakableEncoder, write_skill: WriteSkill
+):
+    encoder.is_broken = True
+    write_skill("later", text="Water the cactus")
+    assert wait_until(lambda: "out of order" in (watching.stats()["watch_error"] or ""))
+
+    encoder.is_broken = False
+
+    assert wait_until(lambda: best(watching, "water the cactus") == "later")
     assert watching.stats()["watch_error"] is None
 
 

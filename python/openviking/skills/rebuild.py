@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from openviking.errors import BackendError, NotFoundError
+from openviking.errors import NotFoundError, OpenVikingError
 from openviking.skills.importer import BATCH_SKILLS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Rebuild:
             try:
                 skills = self._read(self._stale[start : start + BATCH_SKILLS])
                 self._writer.refresh(self._writer.prepare(skills))
-            except BackendError:
+            except OpenVikingError:
                 # The store or the model fails for everyone and is reported by /health; trying on
                 # would only fail again. The skills stay listed and are encoded at the next start.
                 return

@@ -55,6 +55,7 @@ class Watcher:
         self._sync = sync
         self._stopping = stopping
         self._is_polling = False
+        self._failed: set[Path] = set()
         self._thread = threading.Thread(target=self._run, name="skills-watch", daemon=True)
         self.last_error: str | None = None
         """What went wrong last; None again after the next success."""
@@ -115,14 +116,17 @@ class Watcher:
                 return
             if time.monotonic() - scanned_at > RESCAN_S:
                 touched, scanned_at = list(present), time.monotonic()
-            self._bring_in_step(touched)
+            self._bring_in_step([f for f in present if f in touched or f in self._failed])
 
     def _bring_in_step(self, folders: Sequence[Path]) -> None:
         for folder in folders:
+            self._failed.discard(folder)
             try:
                 self._sync([folder])
                 self.last_error = None
             except (OpenVikingError, OSError) as error:
+                # Tried again at the next wake-up: a full disk or queue may have recovered.
+                self._failed.add(folder)
                 self.last_error = f"{folder}: {error}"
 
 
