@@ -5,8 +5,8 @@ one EncoderLayer for each layer, PoolNormalize. The inputs are ``input_ids`` int
 of all texts one after the other, and ``offsets`` int64 (n + 1,), where each text begins, the last
 one being t. The output is ``embeddings`` float32 (n, hidden), of unit length.
 
-The weights lie beside the graph in one file, each on a page of its own and in the order of use: ONNX
-Runtime maps them, the kernels read them where they lie, and nothing is copied to the heap.
+The weights lie beside the graph in one file, each on a page of its own and in the order of use:
+ONNX Runtime maps them, the kernels read them where they lie, and nothing is copied to the heap.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ PANEL = 48
 _DOMAIN = "ai.openviking"
 _PAGE = 4096
 _CODE_MAX = 127
+_TINY = np.float32(1e-32)
 _ZERO_POINT = 128
 
 
@@ -85,9 +86,11 @@ def quantize_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArra
         weight: (n, k) float32.
 
     Returns:
-        Codes (n, k) int8 and scales (n,) float32; a row of zeros has scale 0.
+        Codes (n, k) int8 and scales (n,) float32; a row of zeros, or of values below 1e-30, whose
+        inverse would not be finite, has scale 0.
     """
     scales = np.abs(weight).max(axis=1) / np.float32(_CODE_MAX)
+    scales[scales < _TINY] = 0
     inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales > 0)
     return np.rint(weight * inverse[:, None]).astype(np.int8), scales
 
