@@ -80,10 +80,9 @@ def random_weights(rng: np.random.Generator) -> Weights:
         name: rng.normal(0, 0.08, shape).astype(np.float32)
         for name, shape in expected_shapes(sizes).items()
     }
-    for name in tensors:
-        if name.endswith("LayerNorm.weight"):
-            tensors[name] += 1
-            tensors[name][list(OUTLIERS)] = 40
+    for gain in [tensors[name] for name in tensors if name.endswith("LayerNorm.weight")]:
+        np.add(gain, 1, out=gain)
+        gain[list(OUTLIERS)] = 40
     return Weights(
         tensors=tensors,
         layers=LAYERS,
