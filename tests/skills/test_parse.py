@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openviking.encoder.fake import HashingEncoder
 from openviking.skills import CODES, parse_skill
 from openviking.skills.load import FILE_BYTES_MAX
+from openviking.skills.passages import cut_passages
 
 if TYPE_CHECKING:
     from openviking.types import Skill
@@ -241,6 +244,21 @@ def test_equal_bytes_have_equal_digests_and_others_differ():
 
     assert len(first.digest) == 32
     assert first.digest == again.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "](a", "[a](", "<!--", "# \t", "#", "`", "*", "|", '- "a', "```\n", "((", "\t"]
+)
+def test_no_text_takes_more_than_linear_time(piece: str):
+    body = "# x\n\na" + piece * (400_000 // len(piece)) + "x"
+
+    started = time.process_time()
+    skill, _ = parse_skill(f"---\nallowed-tools: x{piece[:2] * 9000}\n---\n{body}")
+    assert skill is not None
+    cut_passages(skill, HashingEncoder())
+
+    # A pattern that backtracks needs minutes for this; the bound leaves room for a slow machine.
+    assert time.process_time() - started < 10
 
 
 def test_names_in_other_scripts_get_an_id_from_the_folder_or_the_name():

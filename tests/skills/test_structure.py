@@ -90,6 +90,10 @@ def test_headings_inside_of_code_are_no_headings():
     assert headings(body) == [(1, "One"), (2, "Two")]
 
 
+def test_only_closing_signs_are_cut_off_a_heading():
+    assert headings("# C#\n## F# and C# ##\n#\n# ##\n#no") == [(1, "C#"), (2, "F# and C#")]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openviking.skills.structure import EXAMPLES_MAX, HEADING, next_fence, plain_text
+from openviking.skills.structure import EXAMPLES_MAX, heading_of, next_fence
 from openviking.types import SkillPassage
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _RUN_CHARS_MAX = 48
 _PREFIX_CHARS_MAX = 160
 _OUTLINE_CHARS_MAX = 900
 _TABLE_RULE = re.compile(r"^[\s|:+=_*-]+$")
-_NOISE = re.compile(r"\*\*|__|`+|<!--.*?-->|\|")
+_NOISE = re.compile(r"\*\*|__|`+|<!--.{0,200}?-->|\|")
 _LONG_RUN = re.compile(rf"\S{{{_RUN_CHARS_MAX + 1},}}")
 
 
@@ -106,12 +106,12 @@ def _blocks(body: str) -> Iterator[_Block]:
     run_start, at, fence = 0, 0, ""
     for line in body.split("\n"):
         was_open, fence = fence, next_fence(line, fence)
-        heading = None if fence or was_open else HEADING.match(line)
+        heading = None if fence or was_open else heading_of(line)
         if heading or not (line.strip() or fence):
             yield from _block(run, run_start, path)
             run = []
         if heading:
-            level, title = len(heading[1]), plain_text(heading[2])
+            level, title = heading
             path = [(depth, text) for depth, text in path if depth < level] + [(level, title)]
             yield _Block(at, at + len(line), title, _titles(path), is_heading=True)
         elif line.strip():

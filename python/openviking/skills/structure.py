@@ -27,7 +27,11 @@ DERIVED_DESCRIPTION_CHARS_MAX = 400
 CONTAINER_FOLDERS = frozenset({"skills", "skill", "agent", "dot-agent", "claude", "plugins"})
 """Folders that say where skills are kept, not what they are about."""
 
-HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t#]*$")
+_LINE_CHARS_MAX = 2000
+"""Characters of one line that are looked at: bounds every pattern below on hostile input."""
+
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
+_CLOSING_SIGNS = re.compile(r"(?:^|[ \t]+)#+$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _EXAMPLE_HEADING = re.compile(
     r"^(?:\w+ )?examples?\b|^usage\b|^when to use\b|^triggers?\b|^use cases?\b|\bexamples?$",
@@ -73,10 +77,19 @@ def headings(body: str) -> list[tuple[int, str]]:
     fence = ""
     for line in body.split("\n"):
         fence = next_fence(line, fence)
-        match = None if fence else HEADING.match(line)
-        if match:
-            found.append((len(match[1]), plain_text(match[2])))
+        heading = None if fence else heading_of(line)
+        if heading:
+            found.append(heading)
     return found
+
+
+def heading_of(line: str) -> tuple[int, str] | None:
+    """Return level and title if *line* is a Markdown heading; ``# C#`` keeps its sign."""
+    match = _HEADING.match(line[:_LINE_CHARS_MAX])
+    if match is None:
+        return None
+    title = plain_text(_CLOSING_SIGNS.sub("", match[2].strip()))
+    return (len(match[1]), title) if title else None
 
 
 def next_fence(line: str, fence: str) -> str:
@@ -92,7 +105,7 @@ def next_fence(line: str, fence: str) -> str:
 
 def plain_text(markdown: str) -> str:
     """Remove emphasis, code marks and link targets from one line."""
-    return _INLINE_MARK.sub("", markdown).strip()
+    return _INLINE_MARK.sub("", markdown[:_LINE_CHARS_MAX]).strip()
 
 
 def find_examples(body: str) -> tuple[str, ...]:
@@ -107,10 +120,10 @@ def find_examples(body: str) -> tuple[str, ...]:
         fence = next_fence(line, fence)
         if fence:
             continue
-        heading = HEADING.match(line)
+        heading = heading_of(line)
         if heading:
-            depth = len(heading[1])
-            if _EXAMPLE_HEADING.search(plain_text(heading[2])):
+            depth, title = heading
+            if _EXAMPLE_HEADING.search(title):
                 level = depth
             elif depth <= level:
                 level = 0
@@ -124,7 +137,7 @@ def find_examples(body: str) -> tuple[str, ...]:
 
 
 def _example(line: str) -> str:
-    bullet = _BULLET.match(line)
+    bullet = _BULLET.match(line[:_LINE_CHARS_MAX])
     if bullet is None:
         return ""
     quoted = _QUOTED.match(bullet[1])
@@ -146,9 +159,11 @@ def first_paragraph(body: str) -> str:
     for line in body.split("\n"):
         was_open, fence = fence, next_fence(line, fence)
         text = line.strip()
-        is_prose = not (fence or was_open or HEADING.match(line) or text[:1] in {"|", ">", "<"})
+        is_prose = not (fence or was_open or heading_of(line) or text[:1] in {"|", ">", "<"})
         if is_prose and text and not _BULLET.match(line) and set(text) - set("-=*_ "):
             words.append(plain_text(text))
+            if sum(map(len, words)) > 2 * DERIVED_DESCRIPTION_CHARS_MAX:
+                break
         elif words:
             break
     paragraph = _LABEL.sub("", " ".join(words))
