@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openviking.frontmatter import Document
     from openviking.skills.findings import Findings
-    from openviking.skills.frontmatter import Document
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0", ""})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openviking.frontmatter import decode_text, read_bytes, read_document
 from openviking.skills.bundle import bundled_files
 from openviking.skills.fields import Fields
 from openviking.skills.findings import Finding, Findings
-from openviking.skills.frontmatter import read_document
 from openviking.skills.structure import (
     EXAMPLE_CHARS_MAX,
     GENERAL,
@@ -25,7 +24,7 @@ from openviking.skills.structure import (
 from openviking.types import Skill
 
 if TYPE_CHECKING:
-    from openviking.skills.frontmatter import Document
+    from openviking.frontmatter import Document
 
 FILE_BYTES_MAX = 1 << 20
 """A larger SKILL.md is refused unread; the largest of 2,874 real ones has 95 kB."""
@@ -39,7 +38,6 @@ DESCRIPTION_CHARS_MAX = 1024
 EXAMPLES_KEPT_MAX = 100
 """Examples that front matter may list."""
 
-_BINARY_PROBE_BYTES = 8192
 _KNOWN_FIELDS = frozenset(
     {
         "name",
@@ -78,7 +76,7 @@ def parse_skill(
         The skill, its id not yet made unique, or None if the file is refused; and all findings.
     """
     findings = Findings(path or "")
-    text = _decode(source, findings)
+    text = decode_text(source, FILE_BYTES_MAX, findings)
     if text is None:
         return None, findings.found
     document = read_document(text, findings)
@@ -141,19 +139,7 @@ def read_skill(path: Path, *, root: Path | None = None) -> tuple[Skill | None, l
 def read_source(path: Path) -> tuple[bytes | None, list[Finding]]:
     """Read the bytes of *path*, or say why not; never reads more than ``FILE_BYTES_MAX``."""
     findings = Findings(str(path))
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > FILE_BYTES_MAX:
-                findings.add("file-too-large", f"{size} bytes; at most {FILE_BYTES_MAX} are read")
-                return None, findings.found
-            probe = file.read(_BINARY_PROBE_BYTES)
-            source = probe if b"\0" in probe else probe + file.read(FILE_BYTES_MAX)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        findings.add("file-unreadable", f"cannot be read: {reason}")
-        return None, findings.found
-    return source, findings.found
+    return read_bytes(path, FILE_BYTES_MAX, findings), findings.found
 
 
 def _digest(source: bytes) -> str:
@@ -163,48 +149,6 @@ def _digest(source: bytes) -> str:
 def source_digest(source: bytes) -> str:
     """Return the digest that a skill read from *source* carries."""
     return _digest(source)
-
-
-def _decode(source: str | bytes, findings: Findings) -> str | None:
-    """Return the text with LF line ends, or None if the source is refused."""
-    if isinstance(source, bytes):
-        if len(source) > FILE_BYTES_MAX:
-            findings.add("file-too-large", f"{len(source)} bytes; at most {FILE_BYTES_MAX}")
-            return None
-        if b"\0" in source:
-            line = source[: source.index(b"\0")].count(b"\n") + 1
-            findings.add("file-binary", "holds NUL bytes; expected Markdown text", line=line)
-            return None
-        text = _decode_bytes(source, findings)
-    else:
-        text = source.encode("utf-8", "replace").decode("utf-8")
-        if len(text) > FILE_BYTES_MAX or "\0" in text:
-            code = "file-binary" if "\0" in text else "file-too-large"
-            findings.add(code, f"{len(text)} characters; expected Markdown of {FILE_BYTES_MAX}")
-            return None
-    if text.startswith("\ufeff"):
-        findings.add("encoding-bom", "a byte order mark was removed", line=1)
-        text = text.lstrip("\ufeff")
-    if "\r" in text:
-        line = text[: text.index("\r")].count("\n") + 1
-        findings.add("line-ends-crlf", "CR line ends were read as LF", line=line)
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        findings.add("file-empty", "holds no text")
-        return None
-    return text
-
-
-def _decode_bytes(source: bytes, findings: Findings) -> str:
-    try:
-        return source.decode("utf-8")
-    except UnicodeDecodeError as error:
-        findings.add(
-            "encoding-not-utf8",
-            "not UTF-8; the bytes that do not decode were replaced by U+FFFD",
-            line=source[: error.start].count(b"\n") + 1,
-        )
-        return source.decode("utf-8", "replace")
 
 
 def _folder_name(path: str | None) -> str:

@@ -1,5 +1,6 @@
-"""YAML front matter, read leniently and safely; the only module that uses PyYAML.
+"""Markdown files with YAML front matter, read leniently and safely; the only user of PyYAML.
 
+Bytes become text, text becomes fields and a body; what is odd is reported, nothing is raised.
 Scalars stay text, as the author wrote them: ``version: 1.10`` is not the number 1.1, and a name
 such as ``on`` is not a boolean. Before anything is built, the event stream is checked for size,
 depth and aliases, so that no small text grows into a large structure. YAML that does not parse is
@@ -8,14 +9,15 @@ read again line by line, because most broken front matter is one unquoted colon 
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
 if TYPE_CHECKING:
-    from openviking.skills.findings import Findings
+    from pathlib import Path
 
 FRONTMATTER_CHARS_MAX = 65_536
 """Longer front matter is cut here; the longest of 2,874 real ones has about 6,000 characters."""
@@ -26,9 +28,17 @@ DEPTH_MAX = 16
 EVENTS_MAX = 10_000
 """Scalars and brackets in front matter."""
 
+_BINARY_PROBE_BYTES = 8192
 _KEY_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9_.-]{0,63})[ \t]*:(?:[ \t]+(.*)|[ \t]*)$")
 _BLOCK_MARK = re.compile(r"^[|>][+-]?\d?[+-]?\s*(#.*)?$")
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+class Report(Protocol):
+    """Takes what is odd about a file, under a stable code."""
+
+    def add(self, code: str, message: str, *, line: int | None = None) -> None:
+        """Record one oddity; *line* counts from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,65 @@ class _RefusedError(Exception):
         self.line = line
 
 
-def read_document(text: str, findings: Findings) -> Document:
+def read_bytes(path: Path, bytes_max: int, findings: Report) -> bytes | None:
+    """Read the bytes of *path*, never more than *bytes_max*; None, with a finding, if refused."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > bytes_max:
+                findings.add("file-too-large", f"{size} bytes; at most {bytes_max} are read")
+                return None
+            probe = file.read(_BINARY_PROBE_BYTES)
+            return probe if b"\0" in probe else probe + file.read(bytes_max)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        findings.add("file-unreadable", f"cannot be read: {reason}")
+        return None
+
+
+def decode_text(source: str | bytes, bytes_max: int, findings: Report) -> str | None:
+    """Return the text with LF line ends; None, with a finding, if it is refused."""
+    if isinstance(source, bytes):
+        if len(source) > bytes_max:
+            findings.add("file-too-large", f"{len(source)} bytes; at most {bytes_max}")
+            return None
+        if b"\0" in source:
+            line = source[: source.index(b"\0")].count(b"\n") + 1
+            findings.add("file-binary", "holds NUL bytes; expected Markdown text", line=line)
+            return None
+        text = _decode_bytes(source, findings)
+    else:
+        text = source.encode("utf-8", "replace").decode("utf-8")
+        if len(text) > bytes_max or "\0" in text:
+            code = "file-binary" if "\0" in text else "file-too-large"
+            findings.add(code, f"{len(text)} characters; expected Markdown of {bytes_max}")
+            return None
+    if text.startswith("\ufeff"):
+        findings.add("encoding-bom", "a byte order mark was removed", line=1)
+        text = text.lstrip("\ufeff")
+    if "\r" in text:
+        line = text[: text.index("\r")].count("\n") + 1
+        findings.add("line-ends-crlf", "CR line ends were read as LF", line=line)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        findings.add("file-empty", "holds no text")
+        return None
+    return text
+
+
+def _decode_bytes(source: bytes, findings: Report) -> str:
+    try:
+        return source.decode("utf-8")
+    except UnicodeDecodeError as error:
+        findings.add(
+            "encoding-not-utf8",
+            "not UTF-8; the bytes that do not decode were replaced by U+FFFD",
+            line=source[: error.start].count(b"\n") + 1,
+        )
+        return source.decode("utf-8", "replace")
+
+
+def read_document(text: str, findings: Report) -> Document:
     """Split *text* (LF line ends) at its front matter and read that; never raises."""
     lines = text.split("\n")
     start = next((row for row, line in enumerate(lines) if line.strip()), 0)
@@ -84,7 +152,7 @@ def _is_fence(line: str) -> bool:
     return line.rstrip() in {"---", "..."}
 
 
-def _closing_row(lines: list[str], start: int, findings: Findings) -> int | None:
+def _closing_row(lines: list[str], start: int, findings: Report) -> int | None:
     """Return the row that ends the front matter opened at *start*, None if it is none."""
     for row in range(start + 1, len(lines)):
         if _is_fence(lines[row]):
@@ -101,7 +169,7 @@ def _closing_row(lines: list[str], start: int, findings: Findings) -> int | None
 
 
 def _read_fields(
-    source: str, first_line: int, findings: Findings
+    source: str, first_line: int, findings: Report
 ) -> tuple[dict[str, Any], dict[str, int]]:
     key_rows = _key_lines(source, first_line)
     try:
