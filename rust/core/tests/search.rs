@@ -78,9 +78,10 @@ proptest! {
     #[test]
     fn both_scans_give_the_hits_of_a_sort(
         (dim, numbers, queries) in prop::sample::select(&[1_usize, 63, 64, 65, 100, 768][..])
-            .prop_flat_map(|dim| (Just(dim), unit_rows(dim, 150..400), unit_rows(dim, 1..7))),
+            .prop_flat_map(|dim| (Just(dim), unit_rows(dim, 200..500), unit_rows(dim, 1..7))),
         k in 1..20_usize,
-        stride in 1..60_usize,
+        // Only the first leaves enough rows for the scan over codes.
+        stride in prop::sample::select(&[1_usize, 1, 1, 2, 3, 50][..]),
     ) {
         let rows = matrix(&numbers, dim);
         let keys: Vec<_> = (0..rows.rows() as i64).map(|row| (row * 7919) % 10_007 - 5_000).collect();

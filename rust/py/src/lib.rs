@@ -1,4 +1,4 @@
-//! `openviking._native`: conversion between NumPy and the core, nothing else.
+//! `openviking._native`: conversion between `NumPy` and the core, nothing else.
 //!
 //! Arguments are borrowed, results are handed over, and the GIL is released while the core works.
 //! A caller must not write to an argument from another thread meanwhile.

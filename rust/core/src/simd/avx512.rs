@@ -1,9 +1,9 @@
 //! AVX-512 with VNNI: 16 float32 lanes, 64 int8 products per instruction.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _CMP_GE_OQ, _mm_add_epi32, _mm_add_ps, _mm_cvtss_f32,
-    _mm_movehl_ps, _mm_set1_epi32, _mm_shuffle_ps, _mm_storeu_si128, _mm_sub_epi32,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128,
+    __m128i, __m256i, __m512, __m512i, _CMP_GE_OQ, _MM_HINT_T0, _mm_add_epi32, _mm_add_ps,
+    _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_set1_epi32, _mm_shuffle_ps, _mm_storeu_si128,
+    _mm_sub_epi32, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128,
     _mm256_castsi256_si128, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_hadd_epi32,
     _mm256_setzero_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_pd,
     _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
@@ -13,6 +13,9 @@ use std::arch::x86_64::{
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
+
+/// How far ahead of the scan its prefetch is.
+const PREFETCH_LINES: usize = 96;
 
 /// Four accumulators cover 64 lanes and the latency of one multiply-add.
 type Sums = [__m512; 4];
@@ -29,6 +32,17 @@ fn load(lanes: &[f32; 16]) -> __m512 {
 fn load_line(line: &Line) -> __m512i {
     // SAFETY: a `Line` is 64 bytes, aligned to 64.
     unsafe { _mm512_load_si512(std::ptr::from_ref(line).cast()) }
+}
+
+/// Ask for the line that the scan will reach some rows later.
+///
+/// The hardware's own prefetch stops at the end of each 4 kB page, and pages are what large sets
+/// have most of.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn prefetch(line: &Line) {
+    let later = std::ptr::from_ref(line).wrapping_add(PREFETCH_LINES);
+    _mm_prefetch::<_MM_HINT_T0>(later.cast());
 }
 
 #[inline]
@@ -173,6 +187,9 @@ fn code_dots4(query: Planes<'_>, codes: &[Line], bias: i32, out: &mut [i32; 4]) 
         query.high.iter().zip(query.low).zip(lines)
     {
         let (high_line, low_line) = (load_line(high_line), load_line(low_line));
+        for line in [line0, line1, line2, line3] {
+            prefetch(line);
+        }
         let codes = [
             load_line(line0),
             load_line(line1),

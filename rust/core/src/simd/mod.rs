@@ -21,7 +21,7 @@ pub const LANES: usize = 64;
 
 /// One cache line of int8 codes; rows of codes are padded to whole lines.
 ///
-/// The alignment keeps each 64-byte load inside one line, which is what the scan's speed rests on.
+/// The alignment keeps each 64-byte load inside one line, which is what the speed of the scan rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Line(pub [u8; LANES]);
