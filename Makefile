@@ -32,7 +32,7 @@ build/deps: pyproject.toml asgi/pyproject.toml | $(BIN)/python
 
 build/native: build/deps $(RUST_SOURCES)
 	@echo "building the Rust extension (release mode: a minute or two the first time)"
-	source $(VENV)/bin/activate && maturin develop --release --quiet
+	source $(VENV)/bin/activate && maturin develop --release --quiet >build/native.log
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable asgi
 	@touch $@
 
@@ -43,12 +43,17 @@ build: build/native ## virtual environment, dependencies, Rust extension, server
 model: build/native ## fetch and build the embedding model (once; about 440 MB)
 	@$(BIN)/openviking model pull
 
+.PHONY: model-builds
+model-builds: model ## every build of the model, for the tests that compare them
+	@$(BIN)/openviking model pull --keep-source --kernels ort
+	@$(BIN)/openviking model pull --precision fp32
+
 .PHONY: serve
-serve: model ## run the server on 127.0.0.1:8002 with the example skills
-	@exec $(BIN)/openviking serve --port $(PORT) --skills examples/skills
+serve: model ## run the server on 127.0.0.1:8002 with the example skills and commands
+	@exec $(BIN)/openviking serve --port $(PORT) --skills examples/skills --commands examples/commands
 
 .PHONY: test
-test: model ## all tests: Rust, then Python
+test: model-builds ## all tests: Rust, then Python
 	cargo test --quiet --release -p openviking-core -p openviking-ops
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

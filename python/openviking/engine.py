@@ -70,7 +70,7 @@ class Engine:
         self.encoder = CachedEncoder(encoder, self.cache)
         self.store = store
         self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
-        self.skills = Skills(store, self.encoder)
+        self.skills = Skills(store, self.encoder, passage_encoder=encoder)
         self.resources = Resources(store)
         self.conversations = Conversations(
             store, self.encoder, sources=Sources(skills=self._find_skills)

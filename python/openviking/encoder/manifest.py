@@ -26,7 +26,7 @@ Precision: TypeAlias = Literal["int8", "fp32"]
 Kernels: TypeAlias = Literal["native", "ort"]
 """Who computes: this package's operators inside ONNX Runtime, or its stock operators alone."""
 
-DEFAULT_KERNELS: Mapping[Precision, Kernels] = {"int8": "ort", "fp32": "ort"}
+DEFAULT_KERNELS: Mapping[Precision, Kernels] = {"int8": "native", "fp32": "ort"}
 """What ``kernels=None`` means: the one place where the default is chosen."""
 
 MANIFEST = "manifest.json"

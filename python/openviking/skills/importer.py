@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openviking.errors import OverloadedError
 from openviking.skills.bundle import bundled_files
 from openviking.skills.findings import Finding, Findings
 from openviking.skills.ids import choose_id
@@ -101,21 +102,30 @@ class Importer:
         with self._lock:
             scan = scan_paths(roots)
             run = _Run(scan, findings=list(scan.findings))
-            total = len(scan.files)
-            for done, file in enumerate(scan.files):
-                if self._is_stopping():
-                    return _report(run, is_complete=False)
-                if progress is not None:
-                    progress(done, total)
-                self._take(file, run)
-                if len(run.pending) >= BATCH_SKILLS:
-                    self._flush(run)
-            self._flush(run)
+            try:
+                self._take_all(run, progress)
+            except OverloadedError:
+                if not self._is_stopping():
+                    raise
+                return _report(run, is_complete=False)
             if prune:
                 self._prune(roots, run)
-            if progress is not None:
-                progress(total, total)
             return _report(run, is_complete=True)
+
+    def _take_all(self, run: _Run, progress: Progress | None) -> None:
+        """Take every file, batch by batch; OverloadedError if the skills are being closed."""
+        total = len(run.scan.files)
+        for done, file in enumerate(run.scan.files):
+            if self._is_stopping():
+                raise OverloadedError("the skills are being closed")
+            if progress is not None:
+                progress(done, total)
+            self._take(file, run)
+            if len(run.pending) >= BATCH_SKILLS:
+                self._flush(run)
+        self._flush(run)
+        if progress is not None:
+            progress(total, total)
 
     def _take(self, file: SkillFile, run: _Run) -> None:
         """Read one file; put its skill among the pending ones if anything changed."""

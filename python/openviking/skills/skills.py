@@ -41,18 +41,24 @@ class Skills:
 
     Args:
         store: where skills last; not closed here.
-        encoder: turns passages and queries into vectors; not closed here.
+        encoder: turns queries into vectors; not closed here.
+        passage_encoder: turns passages into vectors; not closed here. None means *encoder*, which
+            is a waste if that is a cache: a passage is encoded once and then lies in the store.
 
     Raises:
         StoreError: the store cannot be read.
     """
 
-    def __init__(self, store: Store, encoder: TextEncoder) -> None:
+    def __init__(
+        self, store: Store, encoder: TextEncoder, *, passage_encoder: TextEncoder | None = None
+    ) -> None:
         self._store = store
         self._encoder = encoder
         self._catalog = Catalog(Index(encoder.dim))
-        self._writer = SkillWriter(store, encoder, self._catalog)
         self._stopping = threading.Event()
+        self._writer = SkillWriter(
+            store, passage_encoder or encoder, self._catalog, self._stopping.is_set
+        )
         self._importer = Importer(self._writer, self._catalog, self._stopping.is_set)
         self._claim_lock = threading.Lock()
         self._claimed: set[str] = set()

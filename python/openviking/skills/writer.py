@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openviking.errors import NotFoundError
+from openviking.errors import NotFoundError, OverloadedError
 from openviking.skills.catalog import part_named
 from openviking.skills.passages import PASSAGES_VERSION, cut_passages
 from openviking.types import SkillEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from openviking.skills.catalog import Catalog, Place
     from openviking.store.port import Store
@@ -24,14 +24,31 @@ if TYPE_CHECKING:
 LOAD_SKILLS = 512
 """Skills that are put into the index at a time when the store is loaded: bounds the copies."""
 
+ENCODE_PASSAGES = 16
+"""Passages encoded between two looks at whether to stop: about half a second of work."""
+
 
 class SkillWriter:
-    """The only one who changes skills: keeps store and catalog in the same order of writes."""
+    """The only one who changes skills: keeps store and catalog in the same order of writes.
 
-    def __init__(self, store: Store, encoder: TextEncoder, catalog: Catalog) -> None:
+    Args:
+        store: where skills last.
+        encoder: turns passages into vectors.
+        catalog: the skills that are known.
+        is_stopping: asked between passages; true gives up what is not yet written.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        encoder: TextEncoder,
+        catalog: Catalog,
+        is_stopping: Callable[[], bool],
+    ) -> None:
         self._store = store
         self._encoder = encoder
         self._catalog = catalog
+        self._is_stopping = is_stopping
         self._lock = threading.Lock()
 
     @property
@@ -57,10 +74,13 @@ class SkillWriter:
         return stale
 
     def prepare(self, skills: Sequence[Skill]) -> list[SkillEntry]:
-        """Cut and encode *skills*; the slow part of a write, done outside every lock."""
+        """Cut and encode *skills*; the slow part of a write, done outside every lock.
+
+        Raises:
+            OverloadedError: the skills are being closed; nothing was written.
+        """
         cut = [cut_passages(skill, self._encoder) for skill in skills]
-        texts = [passage.text for passages in cut for passage in passages]
-        vectors = self._encoder.encode(texts).vectors if texts else np.zeros((0, 1), np.float32)
+        vectors = self._encode([passage.text for passages in cut for passage in passages])
         entries: list[SkillEntry] = []
         at = 0
         for skill, passages in zip(skills, cut, strict=True):
@@ -68,6 +88,14 @@ class SkillWriter:
             entries.append(SkillEntry(skill, passages, rows, self.build_id))
             at += len(passages)
         return entries
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        blocks = [np.zeros((0, self._encoder.dim), np.float32)]
+        for start in range(0, len(texts), ENCODE_PASSAGES):
+            if self._is_stopping():
+                raise OverloadedError("the skills are being closed; nothing was written")
+            blocks.append(self._encoder.encode(texts[start : start + ENCODE_PASSAGES]).vectors)
+        return np.concatenate(blocks)
 
     def commit(self, entries: Sequence[SkillEntry], removed: Sequence[str] = ()) -> list[Skill]:
         """Store the entries, then publish them; return the records as they are now."""
