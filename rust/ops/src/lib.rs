@@ -15,6 +15,7 @@ pub mod layer;
 mod ops;
 mod ort;
 pub mod parallel;
+pub mod scratch;
 pub mod simd;
 
 use ort_sys::{OrtApiBase, OrtSessionOptions, OrtStatus};

@@ -10,7 +10,7 @@ pub struct Shared<'a, T> {
     owner: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: the slice is borrowed for `'a`, and whoever takes parts of it promises that they are apart.
+// SAFETY: the slice is borrowed for `'a`, and whoever takes parts promises that they are apart.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {

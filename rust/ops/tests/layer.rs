@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use openviking_ops::kernels::linear::Linear;
 use openviking_ops::kernels::norm::NormWeights;
-use openviking_ops::layer::{Batch, LayerWeights, Scratch, run_layer};
+use openviking_ops::layer::{Batch, LayerWeights, run_layer};
 use openviking_ops::parallel::{Alone, Phase, Team, Threads, run_phases};
+use openviking_ops::scratch::Scratch;
 use openviking_ops::simd::{Level, PANEL};
 use proptest::prelude::*;
 use support::{on_all_levels, small_code};

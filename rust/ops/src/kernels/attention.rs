@@ -34,7 +34,7 @@ pub struct AttendHead<'a> {
     pub k: &'a [f32],
     /// Values, same shape.
     pub v: &'a [f32],
-    /// Bias by `key position - query position`, the middle one for 0; at least `tokens - 1` each way.
+    /// Bias by `key position - query position`, 0 in the middle; at least `tokens - 1` each way.
     pub bias: &'a [f32],
     /// This thread's memory.
     pub scratch: &'a mut AttentionScratch,

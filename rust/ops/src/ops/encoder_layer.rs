@@ -10,8 +10,9 @@ use super::{offsets, token_vectors};
 use crate::kernels::attention::HEAD;
 use crate::kernels::linear::Linear;
 use crate::kernels::norm::NormWeights;
-use crate::layer::{Batch, LayerWeights, Scratch, run_layer};
+use crate::layer::{Batch, LayerWeights, run_layer};
 use crate::ort::{Constant, Element, KernelContext, KernelInfo, Op, OpError};
+use crate::scratch::Scratch;
 use crate::simd::{LANES, Level, PANEL};
 
 /// `EncoderLayer(x [T, d], offsets [n + 1], bias [heads, 2 p - 1], norm1 [2, d], norm2 [2, d],

@@ -1,8 +1,9 @@
 //! Sixteen lanes of float32 on every processor, and the one place where the processor is chosen.
 //!
 //! Kernels are written once, against [`Isa`]. Each instruction set does the same operations on the
-//! same sixteen lanes in the same order, with fused multiply-add everywhere, so that all levels give
-//! the same bits; a test proves it. A value of an `Isa` type exists only where its instructions do.
+//! same sixteen lanes in the same order, with fused multiply-add everywhere, so that all levels
+//! give the same bits; a test proves it. A value of an `Isa` type exists only where its
+//! instructions do.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -98,8 +99,8 @@ pub trait Isa: Copy {
 /// A computation that can be compiled for any instruction set.
 ///
 /// `run` and all that it calls must be `#[inline(always)]`: code that is not inlined into
-/// [`Isa::vectorize`] is compiled without the instructions. Closures cannot be marked so: a loop that
-/// touches `Isa::F` is written out, not passed to `map` or `from_fn`.
+/// [`Isa::vectorize`] is compiled without the instructions. Closures cannot be marked so: a loop
+/// that touches `Isa::F` is written out, not passed to `map` or `from_fn`.
 pub trait Kernel {
     /// What the computation returns.
     type Output;
