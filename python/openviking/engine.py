@@ -10,13 +10,18 @@ words in the store -> one fused list of skills. Of a write: record -> store (on 
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from openviking.cache import CachedEncoder, EmbeddingCache
+from openviking.commands import Commands
 from openviking.conversation import Conversations, Sources
+from openviking.conversation.window import IDLE
 from openviking.encoder import Encoder
 from openviking.errors import OpenVikingError
+from openviking.performance import ENGINE_METRICS, Recorder
 from openviking.resources import Resources
 from openviking.skills import Skills
 from openviking.store import SqliteStore
@@ -36,10 +41,12 @@ FEATURES = (
     "embedding_caching",
     "enhanced_embeddings",
     "hierarchical_skills",
+    "performance_monitoring",
     "real_time_metrics",
     "resource_management",
     "session_tracking",
     "skill_search",
+    "slash_commands",
 )
 """What works, by the names that clients of the contract look for."""
 
@@ -72,8 +79,12 @@ class Engine:
         self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
         self.skills = Skills(store, self.encoder, passage_encoder=encoder)
         self.resources = Resources(store)
+        self.commands = Commands(settings.commands.folders)
+        self.performance = Recorder(ENGINE_METRICS)
         self.conversations = Conversations(
-            store, self.encoder, sources=Sources(skills=self._find_skills)
+            store,
+            self.encoder,
+            sources=Sources(commands=self.commands, skills=self._find_skills),
         )
         self._close_lock = threading.Lock()
         self._is_closed = False
@@ -144,7 +155,15 @@ class Engine:
             InputError: a text is empty or cannot be encoded as UTF-8; ``loc`` says which.
             EncoderError: the model failed.
         """
-        return self.encoder.encode(texts, namespace=namespace)
+        started = time.perf_counter()
+        found = self.encoder.encode(texts, namespace=namespace)
+        elapsed_ms = (time.perf_counter() - started) * 1e3
+        hits = int(found.cached.sum())
+        if hits < len(found.cached):
+            self.performance.add("embedding_generation_time", elapsed_ms)
+        self.performance.add("embedding_cache_hit", 1.0, hits)
+        self.performance.add("embedding_cache_hit", 0.0, len(found.cached) - hits)
+        return found
 
     def embed_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
         """Embed texts given as token ids of the model's vocabulary, markers not included."""
@@ -159,12 +178,17 @@ class Engine:
         hierarchical: bool = False,
     ) -> SkillSearch:
         """Find the skills for a task; *k* defaults to ``retrieval.max_results``."""
-        return self.skills.search(
-            query,
-            k=self.settings.retrieval.max_results if k is None else k,
-            category=category,
-            hierarchical=hierarchical,
-        )
+        with self.performance.timing("skill_search_time"):
+            return self.skills.search(
+                query,
+                k=self.settings.retrieval.max_results if k is None else k,
+                category=category,
+                hierarchical=hierarchical,
+            )
+
+    def active_sessions(self) -> int:
+        """Count the sessions whose working window has not ended by idleness."""
+        return self.store.conversations.count_active(datetime.now(UTC) - IDLE)
 
     def _find_skills(self, query: str, k: int) -> list[tuple[Skill, float]]:
         return [(hit.skill, hit.score) for hit in self.skills.search(query, k=k).hits]
@@ -181,6 +205,7 @@ class Engine:
             "store": _probe(self._store_details),
             "skills": _probe(self.skills.stats),
             "conversations": _probe(self.conversations.health),
+            "commands": _probe(self.commands.stats),
             "cache": _probe(lambda: dict(self.cache.stats())),
         }
         serves = all(components[name]["status"] == "ok" for name in ("encoder", "store"))

@@ -162,6 +162,13 @@ def test_a_skill_folder_that_is_none_is_refused_at_once(run: Run, tmp_path: Path
     assert "OPENVIKING_SKILLS: skills.folders" in by_variable.stderr
 
 
+def test_a_command_folder_that_is_none_is_refused_at_once(run: Run, tmp_path: Path):
+    result = run("serve", "--commands", tmp_path / "no-such")
+
+    assert result.exit_code == 2
+    assert f"commands.folders: expected a folder, but {tmp_path / 'no-such'}" in result.stderr
+
+
 def test_a_storage_that_cannot_be_used_ends_the_server_with_an_error(
     spawn: Spawn, model_dir: Path, tmp_path: Path
 ):

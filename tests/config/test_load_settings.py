@@ -84,6 +84,7 @@ def test_every_documented_variable_sets_its_key():
         "OPENVIKING_THREADS": "3",
         "OPENVIKING_CACHE_BYTES": "0",
         "OPENVIKING_SKILLS": f"/a{os.pathsep}{os.pathsep}/b",
+        "OPENVIKING_COMMANDS": "/c",
         "LOG_LEVEL": "warning",
         "LOG_FORMAT": "console",
     }
@@ -93,7 +94,7 @@ def test_every_documented_variable_sets_its_key():
     settings = load_settings(environ=HOME | texts)
 
     seen = {getattr(getattr(settings, section), key) for section, key in ENVIRONMENT.values()}
-    assert seen == values | {(Path("/a"), Path("/b"))}
+    assert seen == values | {(Path("/a"), Path("/b")), (Path("/c"),)}
     assert set(settings.sources.values()) == set(texts)
 
 
@@ -206,6 +207,7 @@ def test_the_predecessors_own_files_load(name: str):
         ({"retrieval": {"max_results": 1001}}, "retrieval.max_results: expected 1 to 1000"),
         ({"logging": {"level": "LOUD"}}, "logging.level: expected one of DEBUG, INFO"),
         ({"skills": {"folders": "a"}}, "skills.folders: expected a list of paths, got 'a'"),
+        ({"commands": {"folders": "a"}}, "commands.folders: expected a list of paths, got 'a'"),
         ({"skills": {"folders": [1]}}, "skills.folders: expected a list of paths"),
         ({"storage": {"path": ""}}, "storage.path: expected a path, got ''"),
         ({"storage": {"path": "a\0b"}}, "storage.path: expected a path"),

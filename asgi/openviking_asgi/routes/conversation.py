@@ -56,14 +56,15 @@ def _header(call: Call, name: bytes) -> str | None:
 
 def _say(call: Call) -> SayAnswer:
     body: SayRequest = call.body
-    said = _conversations(call).say(
-        body.message,
-        body.session_id or None,
-        body.role,
-        body.context_turns,
-        metadata=body.metadata,
-        key=_header(call, b"idempotency-key"),
-    )
+    with call.engine.performance.timing("conversation_time"):
+        said = _conversations(call).say(
+            body.message,
+            body.session_id or None,
+            body.role,
+            body.context_turns,
+            metadata=body.metadata,
+            key=_header(call, b"idempotency-key"),
+        )
     return {
         "session_id": said.message.session_id,
         "response": said.reply.text,

@@ -25,13 +25,14 @@ _BY_URI = "uri:"
 
 def _put(call: Call) -> PutResourceAnswer:
     body: PutResourceRequest = call.body
-    stored = call.engine.resources.put(
-        body.content,
-        body.target_uri,
-        resource_type=body.resource_type,
-        session_id=body.session_id,
-        metadata=body.metadata,
-    )
+    with call.engine.performance.timing("resource_storage_time"):
+        stored = call.engine.resources.put(
+            body.content,
+            body.target_uri,
+            resource_type=body.resource_type,
+            session_id=body.session_id,
+            metadata=body.metadata,
+        )
     return {
         "success": True,
         "resource_id": stored.id,

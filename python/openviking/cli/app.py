@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": ("openviking.cli.serve", "Run the HTTP server."),
     "model": ("openviking.cli.model", "Fetch, list, verify and remove the embedding model."),
     "skills": ("openviking.cli.skills", "Import, search, check and show skills."),
+    "commands": ("openviking.cli.commands", "List, search and sync slash commands."),
     "search": ("openviking.cli.search", "Find the skills for a task."),
     "embed": ("openviking.cli.embed", "Turn texts into vectors."),
     "resources": ("openviking.cli.resources", "Store and read long-term memory."),

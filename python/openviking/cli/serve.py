@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     multiple=True,
     text="Folder of SKILL.md files, imported and watched; may be given several times.",
 )
+@setting(
+    "--commands",
+    key="commands.folders",
+    kind=click.Path(),
+    multiple=True,
+    text="Folder of slash commands, one Markdown file each; may be given several times.",
+)
 @storage
 @model
 @common
@@ -78,14 +85,18 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
 
 
 def _check_folders(settings: Settings) -> None:
-    """Refuse a skill folder that does not exist: the server would wait for it in silence."""
-    for folder in settings.skills.folders:
-        if not folder.is_dir():
-            source = settings.sources["skills.folders"]
-            raise ConfigError(
-                f"{source}: skills.folders: expected a folder, but {folder} is none; make it "
-                "first, or correct the path"
-            )
+    """Refuse a folder that does not exist: the server would wait for it in silence."""
+    for key, folders in (
+        ("skills.folders", settings.skills.folders),
+        ("commands.folders", settings.commands.folders),
+    ):
+        for folder in folders:
+            if not folder.is_dir():
+                source = settings.sources[key]
+                raise ConfigError(
+                    f"{source}: {key}: expected a folder, but {folder} is none; make it first, or "
+                    "correct the path"
+                )
 
 
 @contextmanager

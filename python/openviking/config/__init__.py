@@ -17,6 +17,7 @@ import msgspec
 from openviking.config.file import FOREIGN_KEYS, FOREIGN_SECTIONS, read_file
 from openviking.config.settings import (
     Cache,
+    CommandFolders,
     Logging,
     Model,
     Retrieval,
@@ -39,6 +40,7 @@ __all__ = [
     "FOREIGN_KEYS",
     "FOREIGN_SECTIONS",
     "Cache",
+    "CommandFolders",
     "Logging",
     "Model",
     "Retrieval",
@@ -63,6 +65,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "OPENVIKING_THREADS": ("model", "threads"),
     "OPENVIKING_CACHE_BYTES": ("cache", "bytes_max"),
     "OPENVIKING_SKILLS": ("skills", "folders"),
+    "OPENVIKING_COMMANDS": ("commands", "folders"),
     "LOG_LEVEL": ("logging", "level"),
     "LOG_FORMAT": ("logging", "format"),
 }
@@ -74,6 +77,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "model": Model,
     "cache": Cache,
     "skills": SkillFolders,
+    "commands": CommandFolders,
     "retrieval": Retrieval,
     "logging": Logging,
 }

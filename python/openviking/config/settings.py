@@ -104,6 +104,12 @@ class SkillFolders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folders: tuple[Path, ...] = ()
 
 
+class CommandFolders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Folders of Markdown files, one slash command each; read anew when a file changes."""
+
+    folders: tuple[Path, ...] = ()
+
+
 class Retrieval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many skills a search returns when the request does not say."""
 
@@ -130,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Model = msgspec.field(default_factory=Model)
     cache: Cache = Cache()
     skills: SkillFolders = SkillFolders()
+    commands: CommandFolders = CommandFolders()
     retrieval: Retrieval = Retrieval()
     logging: Logging = Logging()
     notes: tuple[str, ...] = ()

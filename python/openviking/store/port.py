@@ -113,6 +113,9 @@ class ConversationStore(Protocol):
     def vectors(self, namespace: Namespace, build_id: str) -> MessageVectors:
         """Return all vectors of a namespace that were made by that build."""
 
+    def count_active(self, since: datetime) -> int:
+        """Count the sessions, of all namespaces, with a message at or after *since*."""
+
 
 class Store(Protocol):
     """What lasts: skills with their passage vectors, resources with versions, conversations."""

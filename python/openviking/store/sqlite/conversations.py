@@ -197,6 +197,11 @@ class SqliteConversations:
         with self._database.reading() as connection:
             return archive.vectors(connection, namespace, build_id)
 
+    def count_active(self, since: datetime) -> int:
+        """Count the sessions, of all namespaces, with a message at or after *since*."""
+        with self._database.reading() as connection:
+            return sessions.count_active(connection, to_microseconds(since))
+
 
 def _check(namespace: Namespace, session_id: str | None) -> None:
     checked_text(namespace.user, "user")
