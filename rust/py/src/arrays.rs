@@ -1,4 +1,4 @@
-//! NumPy arrays in and out without copies; whatever does not fit is refused, never converted.
+//! `NumPy` arrays in and out without copies; whatever does not fit is refused, never converted.
 
 use numpy::ndarray::{Array2, Dimension, Ix1, Ix2};
 use numpy::{

@@ -34,12 +34,12 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// A ShapeError about `argument`.
+/// A `ShapeError` about `argument`.
 pub fn shape_error(py: Python<'_>, argument: &str, text: &str) -> PyErr {
     located::<ShapeError>(py, text, argument, None)
 }
 
-/// An InputError about `argument`.
+/// An `InputError` about `argument`.
 pub fn input_error(py: Python<'_>, argument: &str, text: &str) -> PyErr {
     located::<InputError>(py, text, argument, None)
 }
