@@ -76,7 +76,9 @@ def _services(source: Engine | Callable[[], Engine], limits: Server) -> Services
             "work", threads=THREADS, jobs_max=limits.requests_max, deadline_s=limits.deadline_s
         ),
         probes=WorkerPool("probe", threads=1, jobs_max=PROBES_MAX, deadline_s=PROBE_S),
-        metrics=Metrics(),
+        metrics=Metrics(
+            {operation.shown_path for operation in OPERATIONS if operation.lane != "work"}
+        ),
         close_s=limits.drain_s,
         openapi=build_document(OPERATIONS),
         docs=docs_reply(),

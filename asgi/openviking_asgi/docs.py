@@ -13,8 +13,15 @@ _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
 def docs_reply() -> Reply:
-    """Return the page, with a policy that lets nothing but its own script and style run."""
-    page = files("openviking_asgi").joinpath("docs.html").read_text("utf-8")
+    """Return the page of the documentation."""
+    return page_reply(files("openviking_asgi").joinpath("docs.html").read_text("utf-8"))
+
+
+def page_reply(page: str) -> Reply:
+    """Return *page* with a policy that lets nothing but its own script and style run.
+
+    It must have exactly one ``<style>`` and one ``<script>``, both without attributes.
+    """
     hashes = {kind: _source_hash(content) for kind, content in _INLINE.findall(page)}
     policy = (
         "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; "

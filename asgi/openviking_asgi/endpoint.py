@@ -95,8 +95,16 @@ class Endpoint:
 
         if operation.lane == "inline":
             return answer()
-        pool = services.work if operation.lane == "work" else services.probes
-        return await pool.run(answer)
+        if operation.lane == "probe":
+            return await services.probes.run(answer)
+        services.breaker.admit(operation.name)
+        try:
+            reply = await services.work.run(answer)
+        except BaseException as error:
+            services.breaker.settle(operation.name, error)
+            raise
+        services.breaker.settle(operation.name, None)
+        return reply
 
 
 async def _send_reply(reply: Reply, send: Send) -> None:

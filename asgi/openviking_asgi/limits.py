@@ -80,3 +80,15 @@ QUERY_FIELDS_MAX = 100
 
 REQUEST_ID_CHARS_MAX = 128
 """Characters of an ``X-Request-ID`` that is echoed; a longer one is replaced."""
+
+PERFORMANCE_MINUTES_MAX = 1440
+"""Minutes of the longest performance view; older values are not kept."""
+
+CACHE_ENTRIES_MAX = 10_000_000
+"""Embeddings to which the cache may be resized: about 35 GB."""
+
+QUEUE_MAX = 100_000
+"""Requests that the queue may be set to hold."""
+
+DEADLINE_MS_MIN, DEADLINE_MS_MAX = 1000, 3_600_000
+"""Milliseconds to which a request's deadline may be set; less would refuse honest work."""

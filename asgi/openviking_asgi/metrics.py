@@ -11,10 +11,11 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from openviking.performance import Recorder
 from openviking.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -34,10 +35,21 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """The counters of one application."""
+    """The counters of one application.
 
-    def __init__(self) -> None:
+    Args:
+        views: routes that only show the server itself: they are counted for Prometheus, but are no
+            requests in the performance view, which would otherwise watch itself.
+
+    Attributes:
+        in_flight: requests that have not been answered yet.
+        traffic: milliseconds of each request, and a 1 for each that failed by our fault (429, 5xx).
+    """
+
+    def __init__(self, views: Collection[str] = ()) -> None:
         self.in_flight = 0
+        self.traffic = Recorder(("requests", "errors"))
+        self._views = frozenset(views)
         self._registry = CollectorRegistry(auto_describe=False)
         self._seconds = Histogram(
             "openviking_http_request_duration_seconds",
@@ -85,6 +97,10 @@ class Metrics:
             self._children[key] = children
         children[0].observe(seconds)
         children[1].inc()
+        if route not in self._views:
+            self.traffic.add("requests", seconds * 1e3)
+            if status >= 500 or status == 429:
+                self.traffic.add("errors", 1.0)
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -31,6 +31,9 @@ _TAGS = {
     "OpenAI": "The same for OpenAI's clients: set `base_url` to this server's `/v1`.",
     "Resources": "Texts that last, under URIs of your choice.",
     "Conversation": "Messages that are remembered, per person and agent.",
+    "Commands": "Slash commands: what an agent does when it hears `/name`.",
+    "Performance": "What was measured.",
+    "Admin": "Limits that can be changed while the server runs; a restart ends them.",
     "Server": "The server itself.",
 }
 
@@ -82,7 +85,7 @@ def _describe(operation: Operation, by_type: dict[Any, dict[str, Any]]) -> dict[
         "responses": {
             str(operation.status): {
                 "description": HTTPStatus(operation.status).phrase,
-                "content": {operation.media_type: content},
+                "content": _contents(operation, content),
             },
             **_refusals(operation, by_type),
         },
@@ -98,6 +101,13 @@ def _describe(operation: Operation, by_type: dict[Any, dict[str, Any]]) -> dict[
     return described
 
 
+def _contents(operation: Operation, content: dict[str, Any]) -> dict[str, Any]:
+    contents = {operation.media_type: content}
+    if operation.other_media_type is not None:
+        contents[operation.other_media_type] = {"schema": {"type": "string"}}
+    return contents
+
+
 def _refusals(operation: Operation, by_type: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     is_openai = operation.path.startswith("/v1/")
     schema = by_type[OpenAIError if is_openai else Problem]
@@ -105,9 +115,10 @@ def _refusals(operation: Operation, by_type: dict[Any, dict[str, Any]]) -> dict[
     refusals = {}
     for status in operation.refusals:
         answer = {media_type: {"schema": schema}}
-        if operation.lane != "work" and operation.answer is not None:
+        is_probe = operation.lane != "work" and operation.method == "GET"
+        if is_probe and status == 503 and operation.answer is not None:
             # Probes answer 503 in their own shape.
-            answer = {"application/json": {"schema": by_type[operation.answer]}}
+            answer["application/json"] = {"schema": by_type[operation.answer]}
         refusals[str(status)] = {"description": _MEANINGS[status], "content": answer}
     return refusals
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import orjson
 
+from openviking_asgi.breaker import CircuitBreaker
 from openviking_asgi.errors import Loc, RequestError
 from openviking_asgi.limits import QUERY_FIELDS_MAX
 
@@ -39,6 +40,7 @@ class Services:
     work: WorkerPool
     probes: WorkerPool
     metrics: Metrics
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     close_s: float = 10.0
     """Seconds that running work and the engine have to end when the application ends."""
     endpoints: dict[str, str] = field(default_factory=dict)
@@ -106,6 +108,8 @@ class Operation:
             thread kept for health and metrics, so that these answer under full load; ``work`` needs
             the engine and runs on the worker pool.
         media_type: of the answer.
+        other_media_type: what the answer is instead if the client prefers that; None if it has no
+            choice.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -121,6 +125,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     lane: Literal["inline", "probe", "work"] = "work"
     media_type: str = JSON
+    other_media_type: str | None = None
     params: tuple[tuple[str, str], ...] = ()
     """Descriptions of the path's parameters, by name."""
 
@@ -176,6 +181,9 @@ def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     if not raw:
         raise RequestError(400, "the body is empty; expected a JSON object")
     try:
+        if not raw.isascii():
+            # The decoder passes over fields that it does not know without looking at their bytes.
+            raw.decode("utf-8")
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise _invalid(error, "body") from error

@@ -59,6 +59,21 @@ class WorkerPool:
         self._jobs = 0
 
     @property
+    def jobs_max(self) -> int:
+        """Jobs that may wait or run at once."""
+        return self._jobs_max
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds from hand-over to answer."""
+        return self._deadline_s
+
+    def limit(self, *, jobs_max: int, deadline_s: float) -> None:
+        """Set both limits for the jobs to come; those that wait or run keep theirs."""
+        self._jobs_max = jobs_max
+        self._deadline_s = deadline_s
+
+    @property
     def jobs(self) -> int:
         """Jobs that wait or run."""
         return self._jobs
@@ -81,7 +96,7 @@ class WorkerPool:
             )
         loop = asyncio.get_running_loop()
         job = _Job(call, loop)
-        job.timer = loop.call_later(self._deadline_s, self._give_up, job)
+        job.timer = loop.call_later(self._deadline_s, self._give_up, job, self._deadline_s)
         self._jobs += 1
         if self._jobs > len(self._threads) < self._threads_max:
             self._start_thread()
@@ -137,16 +152,16 @@ class WorkerPool:
         else:
             job.future.set_result(job.result)
 
-    def _give_up(self, job: _Job[Any]) -> None:
+    def _give_up(self, job: _Job[Any], deadline_s: float) -> None:
         if job.future.done():
             return
         if job.claim.acquire(blocking=False):
             job.future.set_exception(
                 OverloadedError(
-                    f"no worker was free within {self._deadline_s:g} s; nothing was done, retry"
+                    f"no worker was free within {deadline_s:g} s; nothing was done, retry"
                 )
             )
         else:
             job.future.set_exception(
-                LateError(f"not finished within {self._deadline_s:g} s; it may still complete")
+                LateError(f"not finished within {deadline_s:g} s; it may still complete")
             )

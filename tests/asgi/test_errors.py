@@ -39,10 +39,10 @@ NOT_JSON = {
     "nan": b'{"text": NaN}',
     "infinity": b'{"zzz": -Infinity}',
     "trailing": b'{"text": "a", "query": "a", "content": "a", "input": "a", "target_uri": "a",'
-    b' "message": "a", "lines": "a"} {}',
+    b' "message": "a", "lines": "a", "name": "a"} {}',
     "single quotes": b"{'text': 'a'}",
     "broken utf-8": b'{"text": "\xff\xfe", "query": "\xff", "content": "\xff", "input": "\xff",'
-    b' "message": "\xff", "lines": "\xff"}',
+    b' "message": "\xff", "lines": "\xff", "name": "\xff"}',
     "utf-16": '{"text": "a"}'.encode("utf-16"),
     "lone surrogate": b'{"zzz": "\\ud800"}',
     "reversed surrogates": b'{"zzz": "\\udc00\\ud800"}',

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from openviking_asgi.routes import conversation, embeddings, info, openai, resources, skills
+from openviking_asgi.routes import (
+    admin,
+    commands,
+    conversation,
+    embeddings,
+    info,
+    openai,
+    performance,
+    resources,
+    skills,
+)
 
 if TYPE_CHECKING:
     from openviking_asgi.operation import Operation
@@ -16,6 +26,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *openai.OPERATIONS,
     *resources.OPERATIONS,
     *conversation.OPERATIONS,
+    *commands.OPERATIONS,
+    *performance.OPERATIONS,
+    *admin.OPERATIONS,
     *info.OPERATIONS,
 )
 """Every operation that the server offers."""
