@@ -86,7 +86,7 @@ pub fn count(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
     })
 }
 
-/// Hand a vector of `rows` x `columns` numbers to NumPy, which then owns its memory.
+/// Hand a vector of `rows` x `columns` numbers to `NumPy`, which then owns its memory.
 pub fn array2<T: Element>(
     py: Python<'_>,
     rows: usize,
@@ -99,7 +99,7 @@ pub fn array2<T: Element>(
     }
 }
 
-/// Hand the hits of `queries` queries to NumPy.
+/// Hand the hits of `queries` queries to `NumPy`.
 pub fn hits(py: Python<'_>, queries: usize, found: Found) -> Hits<'_> {
     (
         array2(py, queries, found.k, found.keys),
