@@ -141,6 +141,7 @@ unsafe extern "system" fn compute<O: Op>(
         made.op.compute(&mut KernelContext {
             api,
             context,
+            is_output_taken: false,
             alive: PhantomData,
         })
     })

@@ -106,6 +106,7 @@ impl KernelInfo<'_> {
 pub struct KernelContext<'a> {
     pub(super) api: &'static OrtApi,
     pub(super) context: *mut OrtKernelContext,
+    pub(super) is_output_taken: bool,
     pub(super) alive: PhantomData<&'a mut OrtKernelContext>,
 }
 
@@ -137,11 +138,14 @@ impl<'a> KernelContext<'a> {
         Ok((unsafe { std::slice::from_raw_parts(start, len) }, shape))
     }
 
-    /// The only output, float32 in this shape.
+    /// The only output, float32 in this shape; to be asked for once.
     ///
     /// # Errors
-    /// If ONNX Runtime cannot allocate it.
+    /// If ONNX Runtime cannot allocate it, or somebody already holds it.
     pub fn output(&mut self, shape: [usize; 2]) -> Result<&'a mut [f32], OpError> {
+        if std::mem::replace(&mut self.is_output_taken, true) {
+            return Err(OpError::failed("the output was asked for twice"));
+        }
         let sizes = shape.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
         let mut value: *mut OrtValue = null_mut();
         let get = self.api.KernelContext_GetOutput;
@@ -158,8 +162,8 @@ impl<'a> KernelContext<'a> {
         check(self.api, unsafe {
             (self.api.GetTensorMutableData)(value, &raw mut data)
         })?;
-        // SAFETY: the tensor has this shape and type (the operator declares float32), and
-        // `&mut self` with one output makes us its only user.
+        // SAFETY: the tensor has this shape and type (the operator declares float32), and it is
+        // handed out once.
         Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<f32>(), len) })
     }
 }
@@ -209,7 +213,8 @@ struct ShapeInfo<'a> {
 impl ShapeInfo<'_> {
     fn element(&self) -> Result<Code, OpError> {
         let mut code = Code::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-        // SAFETY: the info is live; the place written to is ours and holds any code of version 17.
+        // SAFETY: the info is live; the place written to is ours. The code is one of those that the
+        // operators declare: ONNX Runtime refuses a graph with others before it makes a kernel.
         let status = unsafe { (self.api.GetTensorElementType)(self.info, &raw mut code) };
         check(self.api, status).map(|()| code)
     }
