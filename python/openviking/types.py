@@ -157,12 +157,16 @@ class PassageVectors:
 
 @dataclass(frozen=True, slots=True)
 class WordMatch:
-    """A lexical hit: ``score`` is bm25 with larger meaning better; ``fields`` says where it hit."""
+    """A lexical hit: ``score`` is bm25 with larger meaning better; ``fields`` says where it hit.
+
+    ``rank`` is its place by score among all skills that were asked for, from 1.
+    """
 
     id: str
     score: float
     fields: tuple[str, ...]
     terms: tuple[str, ...]
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from openviking.store.lexicon import WordMatches
     from openviking.types import (
         Appended,
         ArchivedMessage,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         Skill,
         SkillEntry,
         Vectors,
-        WordMatch,
     )
 
 
@@ -146,10 +146,25 @@ class Store(Protocol):
     def passage_vectors(self, build_id: str) -> PassageVectors:
         """Return every passage vector of that build, ordered by passage id."""
 
-    def match_skills(self, query: str, limit: int) -> list[WordMatch]:
+    def match_skills(
+        self,
+        query: str,
+        limit: int,
+        *,
+        among: frozenset[str] | None = None,
+        also: Iterable[str] = (),
+    ) -> WordMatches:
         """Return the best lexical hits by bm25 over all fields, best first, ties by id.
 
-        Any text is a valid query: it is taken as words, never as FTS syntax.
+        Any text is a valid query: it is taken as words, never as syntax. Skills that are hidden
+        (``disable_model_invocation``) match nothing.
+
+        Args:
+            query: words of any kind.
+            limit: hits at most, beside those of *also*.
+            among: only skills of these ids; the same set given again is cheapest.
+            also: ids whose match is wanted whatever its place; none for a skill without any word
+                of the query.
         """
 
     def count_skill_use(self, skill_id: str) -> int:

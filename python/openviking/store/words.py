@@ -20,6 +20,18 @@ QUERY_CHARS_MAX = 4_000
 QUERY_TERMS_MAX = 64
 """Distinct terms of a query that are looked up."""
 
+FUNCTION_WORDS = frozenset(
+    """a about after again all also am an and any anyone anything are as at be been before being
+    but by can could did do does doing done for from get getting give going got had has have
+    having he hello help her here hers hey hi him his how i if in into is it its just know let like
+    made may me might mine more most must my need needs no not now of off ok okay
+    on one or other our out over own please put really s she should so some someone something still
+    such sure t tell than thank thanks that the their them then there these they thing things this
+    those to too try trying up us use used using very want wants was way we well were what when
+    where which while who whom why will with without would yes you your yours""".split()  # noqa: SIM905 - a list literal would be 200 lines
+)
+"""English words of grammar, courtesy and asking: in a question they say nothing about the task."""
+
 _JOINED_CHARS_MAX = 24
 """Longest identifier that is also indexed written together: beyond it are paths and addresses."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import apsw
 
 from openviking.errors import StoreError
-from openviking.store.sqlite import hits, schema
+from openviking.store.sqlite import schema
 from openviking.store.sqlite.failures import translated
 from openviking.store.sqlite.lock import FolderLock
 from openviking.store.sqlite.readers import Readers
@@ -118,7 +118,6 @@ class Database:
     def _open_reader(self) -> apsw.Connection:
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
-        hits.register(connection)
         return connection
 
     def _connect(self) -> apsw.Connection:

@@ -193,7 +193,17 @@ INSERT INTO message_words (rowid, content, words, scope)
   SELECT number, content, words, scope FROM messages WHERE is_searchable;
 """
 
-_MIGRATIONS = (_FIRST, _SECOND)
+# The third step: words of skills as weighed terms, see store/lexicon.py; filled when first opened.
+_THIRD = """
+DROP TABLE skill_words;
+CREATE TABLE skill_terms (
+  skill INTEGER PRIMARY KEY REFERENCES skills ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  terms BLOB NOT NULL
+) STRICT;
+"""
+
+_MIGRATIONS = (_FIRST, _SECOND, _THIRD)
 
 
 def prepare(connection: apsw.Connection, path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openviking.errors import NotFoundError, ShapeError, StoreError
+from openviking.store.lexicon import BYTES_PER_WORD, WordBag, word_bag
+from openviking.store.sqlite.stems import STEMS_VERSION, skill_stems
 from openviking.store.sqlite.values import (
     checked_text,
     from_microseconds,
@@ -15,7 +17,6 @@ from openviking.store.sqlite.values import (
     to_json,
     to_microseconds,
 )
-from openviking.store.words import identifier_forms
 from openviking.types import PassageVectors, Skill, SkillEntry
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class PreparedSkill:
         self.id = checked_text(entry.skill.id, *loc, "id")
         self.row = _to_row(entry.skill, now, loc)
         self.body = checked_text(entry.skill.body, *loc, "body")
-        self.words = _to_words(entry.skill)
+        is_hidden = entry.skill.disable_model_invocation
+        self.words = None if is_hidden else word_bag(skill_stems(entry.skill))
         self.passages = [
             (passage.part, checked_text(passage.text, *loc, "passages"), passage.start, passage.end)
             for passage in entry.passages
@@ -66,10 +68,10 @@ class PreparedSkill:
         self.vectors = _checked_vectors(entry, *loc, "vectors").astype(_FLOAT32, copy=False)
 
 
-def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> list[RowIds]:
-    """Insert or replace; return the new passage numbers of each skill, in passage order."""
-    _count_change(connection)
-    return [_put_one(connection, skill) for skill in skills]
+def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> tuple[list[RowIds], int]:
+    """Insert or replace; return each skill's new passage numbers, and the state's version."""
+    version = _count_change(connection)
+    return [_put_one(connection, skill) for skill in skills], version
 
 
 def _put_one(connection: apsw.Connection, skill: PreparedSkill) -> RowIds:
@@ -86,26 +88,20 @@ def _put_one(connection: apsw.Connection, skill: PreparedSkill) -> RowIds:
         "INSERT OR REPLACE INTO skill_vectors (skill, vectors) VALUES (?, ?)",
         (number, skill.vectors.tobytes()),
     )
-    connection.execute(
-        "INSERT OR REPLACE INTO skill_words (rowid, name, description, category, examples, body) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        (number, *skill.words),
-    )
+    put_words(connection, number, skill.words)
     return np.arange(last - len(skill.passages) + 1, last + 1, dtype=np.int64)
 
 
-def delete(connection: apsw.Connection, ids: Sequence[str]) -> int:
-    """Delete skills with all that belongs to them; return how many existed."""
-    _count_change(connection)
+def delete(connection: apsw.Connection, ids: Sequence[str]) -> tuple[int, int]:
+    """Delete skills with all that belongs to them; return how many existed, and the version."""
+    version = _count_change(connection)
     count = 0
     for skill_id in ids:
         number = connection.execute(
             "DELETE FROM skills WHERE id = ? RETURNING number", (skill_id,)
         ).get
-        if number is not None:
-            connection.execute("DELETE FROM skill_words WHERE rowid = ?", (number,))
-            count += 1
-    return count
+        count += number is not None
+    return count, version
 
 
 def get(connection: apsw.Connection, skill_id: str) -> Skill:
@@ -132,15 +128,36 @@ def digests(connection: apsw.Connection, build_id: str) -> dict[str, str]:
     )
 
 
-def version(connection: apsw.Connection) -> int:
-    """Return a number that grows with every change to a skill's words."""
-    return int(connection.execute("SELECT value FROM meta WHERE key = 'skills_version'").get or 0)
-
-
-def _count_change(connection: apsw.Connection) -> None:
+def put_words(connection: apsw.Connection, number: int, bag: WordBag | None) -> None:
+    """Store the words of the skill in row *number*; None for a skill that is hidden."""
     connection.execute(
-        "INSERT INTO meta (key, value) VALUES ('skills_version', '1') ON CONFLICT (key) "
-        "DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
+        "INSERT OR REPLACE INTO skill_terms (skill, version, terms) VALUES (?, ?, ?)",
+        (number, STEMS_VERSION, b"" if bag is None else bag.to_bytes()),
+    )
+
+
+def words(connection: apsw.Connection) -> tuple[dict[str, WordBag | None], list[tuple[str, int]]]:
+    """Read the words of every skill; also name the skills, (id, row), that have none of today."""
+    bags: dict[str, WordBag | None] = {}
+    missing: list[tuple[str, int]] = []
+    for number, skill_id, version, terms in connection.execute(
+        "SELECT number, id, version, terms FROM skills LEFT JOIN skill_terms ON skill = number "
+        "ORDER BY id"
+    ):
+        if version != STEMS_VERSION or len(terms) % BYTES_PER_WORD:
+            missing.append((skill_id, number))
+        else:
+            bags[skill_id] = WordBag.from_bytes(terms) if terms else None
+    return bags, missing
+
+
+def _count_change(connection: apsw.Connection) -> int:
+    """Count a change to the skills and return its number."""
+    return int(
+        connection.execute(
+            "INSERT INTO meta (key, value) VALUES ('skills_version', '1') ON CONFLICT (key) "
+            "DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) RETURNING value"
+        ).get
     )
 
 
@@ -282,16 +299,3 @@ def _to_skill(row: tuple[Any, ...]) -> Skill:
         updated_at=from_microseconds(row[19]),
         body=row[20],
     )
-
-
-def _to_words(skill: Skill) -> tuple[str, ...]:
-    # An id usually repeats the name; where it does not, its words count as words of the name.
-    name = skill.name if skill.id.replace("-", " ") in skill.name else f"{skill.name} {skill.id}"
-    fields = (
-        name,
-        skill.description,
-        f"{skill.category} {skill.subcategory}",
-        "\n".join(skill.examples),
-        skill.body,
-    )
-    return tuple(f"{field}\n{identifier_forms(field)}" for field in fields)

@@ -11,14 +11,16 @@ from uuid import uuid4
 from openviking.store.sqlite import matching, resources, skills
 from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import Database
+from openviking.store.sqlite.stems import query_stems
 from openviking.store.sqlite.values import checked_text, mapping_to_json, to_microseconds
 from openviking.types import Namespace, NewMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import apsw
 
+    from openviking.store.lexicon import WordMatches
     from openviking.types import (
         Message,
         PassageVectors,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
         RowIds,
         Skill,
         SkillEntry,
-        WordMatch,
     )
 
 _SKILLS_PER_PAGE = 256
@@ -65,7 +66,11 @@ class SqliteStore:
             path or Path(self._scratch.name if self._scratch else ""), bytes_max=bytes_max
         )
         self._now = now
-        self._word_memory = matching.WordMemory()
+        try:
+            self._lexicon = matching.load_lexicon(self._database)
+        except BaseException:
+            self._database.close()
+            raise
         self._conversations = SqliteConversations(self._database, now)
 
     @property
@@ -84,18 +89,22 @@ class SqliteStore:
         prepared = [
             skills.PreparedSkill(entry, now, "skills", at) for at, entry in enumerate(entries)
         ]
-        return self._database.write(lambda connection: skills.put(connection, prepared))
+        rows, version = self._database.write(lambda connection: skills.put(connection, prepared))
+        self._lexicon.update({skill.id: skill.words for skill in prepared}, version)
+        return rows
 
     def delete_skills(self, ids: Sequence[str]) -> int:
         """Delete skills and their passages; return how many existed."""
         known = [checked_text(skill_id, "ids", at) for at, skill_id in enumerate(ids)]
 
-        def work(connection: apsw.Connection) -> int:
-            count = skills.delete(connection, known)
+        def work(connection: apsw.Connection) -> tuple[int, int]:
+            deleted = skills.delete(connection, known)
             _give_back_space(connection)
-            return count
+            return deleted
 
-        return self._database.write(work)
+        count, version = self._database.write(work)
+        self._lexicon.update(dict.fromkeys(known), version)
+        return count
 
     def get_skill(self, skill_id: str) -> Skill:
         """Return the whole skill, body included; raises NotFoundError."""
@@ -129,10 +138,16 @@ class SqliteStore:
         with self._database.reading() as connection:
             return skills.passage_vectors(connection, build_id)
 
-    def match_skills(self, query: str, limit: int) -> list[WordMatch]:
+    def match_skills(
+        self,
+        query: str,
+        limit: int,
+        *,
+        among: frozenset[str] | None = None,
+        also: Iterable[str] = (),
+    ) -> WordMatches:
         """Return the best lexical hits by bm25 over all fields, best first, ties by id."""
-        with self._database.reading() as connection:
-            return matching.match(connection, self._word_memory, query, limit)
+        return self._lexicon.match(query_stems(query), limit, among=among, also=also)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""

@@ -1,0 +1,64 @@
+"""Text to stems, by the same tokenizer that indexes messages; no database is involved."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+import apsw
+
+from openviking.store.words import identifier_forms, query_terms
+
+if TYPE_CHECKING:
+    from openviking.types import Skill
+
+STEMS_VERSION = 1
+"""Counts up when the same skill would get other stems or weights; stored ones are made anew."""
+
+# A tokenizer belongs to a connection, and a connection is used by one thread at a time.
+_own = threading.local()
+
+
+def _tokenizer() -> apsw.FTS5Tokenizer:
+    found: apsw.FTS5Tokenizer | None = getattr(_own, "tokenizer", None)
+    if found is None:
+        _own.connection = apsw.Connection(":memory:")
+        found = _own.connection.fts5_tokenizer("porter", ["unicode61", "remove_diacritics", "2"])
+        _own.tokenizer = found
+    return found
+
+
+def stems(text: str) -> list[str]:
+    """Return the stems of *text* in order: case, accents and endings are gone."""
+    found = _tokenizer()(
+        text.encode("utf-8", "replace"),
+        apsw.FTS5_TOKENIZE_DOCUMENT,
+        None,
+        include_offsets=False,
+        include_colocated=False,
+    )
+    return cast("list[str]", found)
+
+
+def skill_stems(skill: Skill) -> list[list[str]]:
+    """Return the stems of a skill, field by field in the order of ``lexicon.FIELDS``."""
+    # An id usually repeats the name, or does so with an addition that only tells it from others;
+    # where it does not, its words count as words of the name.
+    repeats = skill.id.startswith(re.sub(r"[^a-z0-9]+", "-", skill.name.lower()).strip("-") or " ")
+    name = skill.name if repeats else f"{skill.name} {skill.id}"
+    fields = (
+        name,
+        skill.description,
+        f"{skill.category} {skill.subcategory}",
+        "\n".join(skill.examples),
+        skill.body,
+    )
+    return [stems(f"{field}\n{identifier_forms(field)}") for field in fields]
+
+
+@lru_cache(maxsize=4096)
+def query_stems(query: str) -> dict[str, str]:
+    """Map each word of *query* to its stem; remembered, for a query is often asked again."""
+    return {term: stem for term in query_terms(query) for stem in stems(term)[:1]}
