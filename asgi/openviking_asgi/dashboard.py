@@ -87,7 +87,7 @@ def _tiles(services: Services, engine: Engine | None, minutes: int) -> str:
     span = traffic.summary("requests", minutes)
     errors = traffic.summary("errors", minutes)
     tiles = [
-        ("Requests per second", f"{now.count / (_RATE_MINUTES * 60):.1f}", "last 10 s"),
+        ("Requests / s", f"{now.count / (_RATE_MINUTES * 60):.1f}", "last 10 s"),
         ("Requests", f"{span.count:,}", f"{traffic.total('requests'):,} since the start"),
         ("Failed", f"{errors.count:,}", "429 and 5xx"),
         ("Latency p95", _ms(traffic.percentile("requests", minutes, 0.95)), "of all requests"),

@@ -189,13 +189,20 @@ class Recorder:
             return _summed(buckets)
 
     def series(self, metric: str, minutes: float, points: int) -> list[Summary]:
-        """Return *points* summaries of equal width that cover the last *minutes*, oldest first."""
+        """Return *points* summaries of equal width that cover the last *minutes*, oldest first.
+
+        Their borders stand still while time goes on, so that what is past keeps its shape; only the
+        last one still grows.
+        """
         with self._changing:
             width, first, last = self._span(minutes)
             buckets = self._by_name[metric].buckets(first, last, width=width)
+        ticks = max(1, math.ceil((last - first + 1) / points))
         slots: list[list[_Bucket]] = [[] for _ in range(points)]
         for bucket in buckets:
-            slots[(bucket.tick - first) * points // (last - first + 1)].append(bucket)
+            slot = points - 1 - (last // ticks - bucket.tick // ticks)
+            if slot >= 0:
+                slots[slot].append(bucket)
         return [_summed(slot) for slot in slots]
 
     def percentile(self, metric: str, minutes: float, share: float) -> float | None:
