@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _WIDTH = 24
 
 
+_UNITS = {"build": "layers", "check": "texts"}
+"""What a stage of a model pull counts, by the stage's first word; all others count bytes."""
+
+
 class ProgressLine:
     """Shows stage, share, amount, rate and remaining time; called with (done, total).
 
@@ -55,7 +59,7 @@ class ProgressLine:
     def report(self, stage: str, done: int, total: int) -> None:
         """Take the report of work that names its own stages; a new name starts a new line."""
         if stage != self._stage:
-            self.stage(stage, unit="builds" if stage.startswith("build") else "bytes")
+            self.stage(stage, unit=_UNITS.get(stage.partition(" ")[0], "bytes"))
         self(done, total)
 
     def __call__(self, done: int, total: int) -> None:
