@@ -131,7 +131,7 @@ def test_stages_get_a_line_each_and_an_unknown_total_is_shown_without_a_share():
     shown = stream.getvalue().splitlines()
     assert [text.split("  ")[0] for text in shown] == ["download", "build int8-ort", "verify"]
     assert "5.0 MB of 5.0 MB" in shown[0]
-    assert "1 builds of 1 builds" in shown[1]
+    assert "1 layers of 1 layers" in shown[1]
     assert shown[2].endswith("7.0 MB")
 
 
