@@ -135,7 +135,7 @@ def _latency(recorder: Recorder, metric: str, title: str, minutes: int) -> str:
     found = recorder.summary(metric, minutes)
     middle, high = (recorder.percentile(metric, minutes, share) for share in (0.5, 0.95))
     note = (
-        f"p50 {_ms(middle)}, p95 {_ms(high)}, max {_ms(found.high)}, {found.count:,} times"
+        f"{found.count:,} times: p50 {_number(middle)}, p95 {_number(high)}, max {_ms(found.high)}"
         if found.count
         else "none yet"
     )
@@ -231,7 +231,13 @@ def _count(part: dict[str, Any], name: str) -> str:
 def _ms(value: float | None) -> str:
     if value is None:
         return _NONE
-    return f"{value:.2f} ms" if value < 10 else f"{value:,.0f} ms"
+    return f"{_number(value)} ms"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return _NONE
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def _mb(count: int) -> str:

@@ -186,7 +186,7 @@ def test_the_page_shows_the_same_numbers(client: CheckedClient, engine: Engine):
 
     assert "healthy" in text
     assert "Requests 9 9 since the start" in text
-    assert "Skill search p50" in text
+    assert "Skill search 2 times: p50" in text
     stats = engine.cache.stats()
     assert f"hits, misses {stats['hits']}, {stats['misses']}" in text
     assert "active 2 all 2 messages 6" in text

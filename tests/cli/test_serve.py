@@ -219,6 +219,7 @@ def test_the_doctor_tells_what_is_wrong_and_what_mends_it(run: Run, tmp_path: Pa
         "doctor", "--json", "--port", "0", "--storage", tmp_path / "file",
         "--model-dir", tmp_path / "none",
         OPENVIKING_SKILLS=str(tmp_path / "no-skills"), OPENVIKING_PROT="1",
+        OPENVIKING_COMMANDS=str(tmp_path / "no-commands"),
     )  # fmt: skip
 
     checks = {check["name"]: check for check in json.loads(result.stdout)}
@@ -230,6 +231,8 @@ def test_the_doctor_tells_what_is_wrong_and_what_mends_it(run: Run, tmp_path: Pa
     assert checks["storage"]["status"] == "failed"
     assert checks["skills"]["status"] == "failed"
     assert "no-skills" in checks["skills"]["detail"]
+    assert checks["commands"]["status"] == "warning"
+    assert "no-commands" in checks["commands"]["detail"]
     assert checks["port"]["status"] == "ok"
     assert checks["cpu"]["status"] in {"ok", "warning"}
 

@@ -180,7 +180,7 @@ def test_the_predecessors_own_files_load(name: str):
     ("document", "said"),
     [
         ({"sever": {}}, "unknown section 'sever'; did you mean 'server'?"),
-        ({"zzz": {}}, "unknown section 'zzz'; known are cache, logging, model"),
+        ({"zzz": {}}, "unknown section 'zzz'; known are cache, commands, logging, model"),
         ({"server": {"prot": 1}}, "unknown key server.prot; did you mean 'port'?"),
         ({"notes": {}}, "unknown section 'notes'"),
         ({"sources": {}}, "unknown section 'sources'"),

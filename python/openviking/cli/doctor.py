@@ -81,6 +81,7 @@ def examine(settings: Settings) -> list[Check]:
         ("model", check_model),
         ("storage", check_storage),
         ("skills", check_skills),
+        ("commands", check_commands),
         ("port", check_port),
     )
     found = []
@@ -178,6 +179,21 @@ def check_skills(settings: Settings) -> Check:
         mend = "make the folder, or change --skills, OPENVIKING_SKILLS or skills.folders"
         return Check("skills", "failed", f"no such folder: {', '.join(missing)}", mend)
     return Check("skills", "ok", ", ".join(map(str, folders)) or "no folders are watched")
+
+
+def check_commands(settings: Settings) -> Check:
+    """Read the slash commands, and count what is odd about them."""
+    from openviking.commands import Commands
+
+    commands = Commands(settings.commands.folders)
+    refused = [finding for finding in commands.findings() if finding.severity == "error"]
+    if refused:
+        first = refused[0]
+        detail = f"{len(refused)} files or folders left out, e.g. {first.path}: {first.message}"
+        return Check("commands", "warning", detail, "`openviking commands list` names them all")
+    if not commands.folders:
+        return Check("commands", "ok", "no folders are read")
+    return Check("commands", "ok", f"{len(commands.names())} slash commands")
 
 
 def check_port(settings: Settings) -> Check:
