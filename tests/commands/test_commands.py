@@ -282,6 +282,17 @@ def test_a_settled_file_is_not_read_again(folder: Path, write: Write):
     assert commands.find("plan") is not first
 
 
+def test_a_file_that_changed_a_moment_ago_is_read_again(folder: Path, write: Write):
+    changed_ns = write("plan").stat().st_ctime_ns
+    commands = Commands([folder], now_ns=lambda: changed_ns + 1_000_000_000)
+    first = commands.find("plan")
+
+    again = commands.find("plan")
+
+    assert again == first
+    assert again is not first
+
+
 def test_readers_and_a_writer_at_once_see_whole_commands_only(folder: Path, write: Write):
     write("plan")
     commands, seen, stopping = Commands([folder]), set(), threading.Event()
