@@ -84,7 +84,7 @@ class Engine:
         self.conversations = Conversations(
             store,
             self.encoder,
-            sources=Sources(commands=self.commands, skills=self._find_skills),
+            sources=Sources(self.commands, self._find_skills, encoder=encoder),
         )
         self._close_lock = threading.Lock()
         self._is_closed = False

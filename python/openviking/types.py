@@ -253,7 +253,7 @@ class NewMessage:
         metadata: JSON values under text keys.
         created_at: when; None means now, by the store's clock.
         is_searchable: whether a search of the archive can find it.
-        words: words by which it can be found beside those of its content.
+        about: words by which it can be found beside its own, such as who spoke and when.
         key: names the append: a second one under the same key of the same session changes nothing.
         reply_to: ``seq`` of the message that it answers.
         seq: for a message that is restored: where it stood. If the session has the same message
@@ -265,7 +265,7 @@ class NewMessage:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
     is_searchable: bool = True
-    words: str = ""
+    about: str = ""
     key: str | None = None
     reply_to: int | None = None
     seq: int | None = None

@@ -10,7 +10,7 @@ from openviking.errors import BackendError, InputError, LimitError, NotFoundErro
 from openviking.store.words import query_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from openviking.conversation.shelf import Place, Shelf, Shelves
     from openviking.store.port import ConversationStore
@@ -89,21 +89,18 @@ class Archive:
             kind = InputError if limit < 1 else LimitError
             raise kind(f"limit: expected 1 to {HITS_MAX}, got {limit}", loc=("limit",))
         text = clean_query(query)
-        terms = [term for term in query_terms(text) if term not in scoring.STOP_WORDS]
-        words = self._store.match(namespace, session_id, terms, limit=scoring.WORD_HITS)
+        words = self._store.match(namespace, session_id, _telling(text), limit=scoring.WORD_HITS)
+        found = _Candidates(words)
         degraded = None
-        meanings: Mapping[Place, float | None] = {}
-        numbers: dict[Place, int] = {(hit.session_number, hit.seq): hit.number for hit in words}
         try:
             vector = self._encoder.encode([text]).vectors
         except (BackendError, OverloadedError) as error:
             degraded = str(error)
         else:
-            shelf = self._shelves.of(namespace)
             session = self._session_number(namespace, session_id, words)
-            meanings = _meanings(shelf, vector, session, numbers)
-        ranked = _ranked(meanings, words)[: limit + 20]
-        return ArchiveSearch(query, self._hits(ranked, numbers)[:limit], degraded)
+            found.look_near(self._shelves.of(namespace), vector, session)
+        ranked = found.ranked()[: max(limit, scoring.RERANKED)]
+        return ArchiveSearch(query, self._hits(ranked)[:limit], degraded)
 
     def _session_number(
         self, namespace: Namespace, session_id: str | None, words: Sequence[MessageHit]
@@ -117,18 +114,22 @@ class Archive:
         except NotFoundError:
             return -1
 
-    def _hits(
-        self,
-        ranked: Sequence[tuple[Place, float, float | None, float]],
-        numbers: Mapping[Place, int],
-    ) -> tuple[ArchiveHit, ...]:
-        found = self._store.get_many([numbers[place] for place, *_ in ranked])
+    def _hits(self, ranked: Sequence[_Candidate]) -> tuple[ArchiveHit, ...]:
+        """Read the messages and sort them for good, by what they say too; newer before equal."""
+        found = self._store.get_many([one.number for one in ranked])
         messages = {one.number: one.message for one in found}
-        return tuple(
-            ArchiveHit(messages[numbers[place]], score, meaning, words)
-            for place, score, meaning, words in ranked
-            if numbers[place] in messages
-        )
+        hits = []
+        for one in ranked:
+            message = messages.get(one.number)
+            if message is not None:
+                said = scoring.said_score(message.content)
+                hit = ArchiveHit(message, one.score + said, one.meaning, one.words)
+                hits.append((-hit.score, -one.number, hit))
+        return tuple(hit for *_, hit in sorted(hits, key=lambda row: row[:2]))
+
+
+def _telling(text: str) -> list[str]:
+    return [term for term in query_terms(text) if term not in scoring.STOP_WORDS]
 
 
 def clean_query(query: str) -> str:
@@ -150,52 +151,72 @@ def clean_query(query: str) -> str:
     return text[:QUERY_CHARS_MAX].rstrip()
 
 
-def _meanings(
-    shelf: Shelf, vector: Vectors, session: int | None, numbers: dict[Place, int]
-) -> dict[Place, float | None]:
-    """Return the pooled cosine of every message that is near or was found by words.
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    number: int
+    score: float
+    meaning: float | None
+    words: float
 
-    *numbers*, the message number of each place, is completed.
+
+class _Candidates:
+    """The messages that a search looks at, and what speaks for each.
+
+    Args:
+        words: lexical hits, best first.
     """
-    allowed = None if session is None else shelf.numbers_of(session)
-    cosines = shelf.nearest(vector, scoring.WINDOWS_SCANNED, allowed)
-    places = set(numbers)
-    for number in cosines:
-        if (owner := shelf.owner(number)) is not None:
-            places.update(shelf.window((owner.session, owner.seq)))
-    windows = {window for place in places for window in shelf.windows_with(place)}
-    missing = {n for window in windows for n in shelf.numbers_at(window)} - cosines.keys()
-    cosines |= shelf.nearest(vector, len(missing), sorted(missing))
-    best: dict[Place, float] = {}
-    for number, cosine in cosines.items():
-        if (owner := shelf.owner(number)) is not None:
-            at = (owner.session, owner.seq)
-            best[at] = max(cosine, best.get(at, -1.0))
-            numbers.setdefault(at, owner.message)
-    return {
-        place: scoring.window_meaning([best.get(at) for at in shelf.windows_with(place)])
-        for place in places
-    }
 
+    def __init__(self, words: Iterable[MessageHit]) -> None:
+        self._words = {(hit.session_number, hit.seq): hit for hit in words}
+        self._numbers = {place: hit.number for place, hit in self._words.items()}
+        self._meanings: dict[Place, float | None] = dict.fromkeys(self._words)
+        self._previous: dict[Place, Place] = {}
 
-def _ranked(
-    meanings: Mapping[Place, float | None], words: Iterable[MessageHit]
-) -> list[tuple[Place, float, float | None, float]]:
-    """Return (place, score, meaning, words) of every candidate, best first, the newer of equals."""
-    bm25 = {(hit.session_number, hit.seq): hit.score for hit in words}
-    spread = {
-        (session, seq): bm25.get((session, seq), 0.0)
-        + scoring.NEIGHBOUR_WORDS
-        * max(bm25.get((session, seq - 1), 0.0), bm25.get((session, seq + 1), 0.0))
-        for session, seq in meanings.keys() | bm25.keys()
-    }
-    best = max(spread.values(), default=0.0)
-    # A message that has no vector yet is taken to be as near as the farthest that was looked at.
-    floor = min((m for m in meanings.values() if m is not None), default=0.0)
-    rows: list[tuple[Place, float, float | None, float]] = []
-    for place, score in spread.items():
-        meaning = meanings.get(place)
-        near = floor if meaning is None else meaning
-        rows.append((place, scoring.fused_score(near, score, best), meaning, score))
-    rows.sort(key=lambda row: (-row[1], -row[0][0], -row[0][1]))
-    return rows
+    def look_near(self, shelf: Shelf, vector: Vectors, session: int | None) -> None:
+        """Add the messages of near windows, and learn what all candidates mean."""
+        allowed = None if session is None else shelf.numbers_of(session)
+        cosines = shelf.nearest(vector, scoring.WINDOWS_SCANNED, allowed)
+        places = set(self._words)
+        # A turn behind one that holds the words may be the answer to it.
+        places.update(behind for at in self._words for behind in shelf.windows_with(at)[1:2])
+        for number in cosines:
+            if (owner := shelf.owner(number)) is not None:
+                places.update(shelf.window((owner.session, owner.seq)))
+        windows = {window for place in places for window in shelf.windows_with(place)}
+        missing = {n for window in windows for n in shelf.numbers_at(window)} - cosines.keys()
+        cosines |= shelf.nearest(vector, len(missing), sorted(missing))
+        best: dict[Place, float] = {}
+        for number, cosine in cosines.items():
+            if (owner := shelf.owner(number)) is not None:
+                at = (owner.session, owner.seq)
+                best[at] = max(cosine, best.get(at, -1.0))
+                self._numbers.setdefault(at, owner.message)
+        for place in places & self._numbers.keys():
+            windows_of = shelf.windows_with(place)
+            self._meanings[place] = scoring.window_meaning([best.get(at) for at in windows_of])
+            for before in shelf.window(place)[-2:-1]:
+                self._previous[place] = before
+
+    def ranked(self) -> list[_Candidate]:
+        """Return every candidate, best first by meaning and words, the newer of equals."""
+        words = {place: self._words_of(place) for place in self._meanings}
+        best = max(words.values(), default=0.0)
+        # A message without a vector yet is taken to be as near as the farthest one looked at.
+        floor = min((m for m in self._meanings.values() if m is not None), default=0.0)
+        found = [
+            _Candidate(
+                self._numbers[place],
+                scoring.fused_score(floor if meaning is None else meaning, words[place], best),
+                meaning,
+                words[place],
+            )
+            for place, meaning in self._meanings.items()
+        ]
+        return sorted(found, key=lambda one: (-one.score, -one.number))
+
+    def _words_of(self, place: Place) -> float:
+        before = self._previous.get(place)
+        own, previous = self._words.get(place), None if before is None else self._words.get(before)
+        return (own.score if own else 0.0) + scoring.PREVIOUS_WORDS * (
+            previous.score if previous else 0.0
+        )

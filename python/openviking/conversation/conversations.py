@@ -12,7 +12,7 @@ from openviking.checks import NAME_CHARS_MAX, check_bytes, check_name, check_tex
 from openviking.conversation import transfer
 from openviking.conversation.archive import QUERY_CHARS_MAX, Archive, ArchiveSearch
 from openviking.conversation.embedder import Embedder
-from openviking.conversation.passages import index_words
+from openviking.conversation.passages import about
 from openviking.conversation.reply import (
     NO_REPLY,
     RECALLED_MAX,
@@ -90,11 +90,20 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What replies draw on beside the archive."""
+    """What conversations draw on beside store and encoder.
+
+    Attributes:
+        commands: slash commands that a message can begin with.
+        skills: finds skills that an answer names.
+        resources: finds resources that an answer quotes.
+        encoder: makes the vectors of messages, the same as the encoder of questions would; for one
+            behind a cache, the one without it, so that messages do not drive questions out.
+    """
 
     commands: Commands | None = None
     skills: SkillFinder | None = None
     resources: ResourceFinder | None = None
+    encoder: TextEncoder | None = None
 
 
 class _Shared:
@@ -117,7 +126,7 @@ class _Shared:
         self.responder = Responder(
             lambda texts: encoder.token_counts(texts).tolist(), sources.skills, sources.resources
         )
-        self.embedder = Embedder(store, encoder, self.shelves, self.sweep)
+        self.embedder = Embedder(store, sources.encoder or encoder, self.shelves, self.sweep)
 
     def sweep(self) -> None:
         """Delete what is older than the retention."""
@@ -211,8 +220,8 @@ class Conversations:
         known = checked_metadata(metadata or {})
         target = session_id or self._new_session_id(key)
         now = self._parts.clock()
-        words = index_words(role, known, now)
-        new = NewMessage(role, message, known, now, words=words, key=key)
+        context = about(role, known, now)
+        new = NewMessage(role, message, known, now, about=context, key=key)
         (done,) = self._store.append(self.namespace, target, [new])
         self._parts.embedder.wake()
         stored = done.message

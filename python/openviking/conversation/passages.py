@@ -39,7 +39,7 @@ def speaker(role: str, metadata: Mapping[str, Any]) -> str:
     return role
 
 
-def index_words(role: str, metadata: Mapping[str, Any], moment: datetime) -> str:
+def about(role: str, metadata: Mapping[str, Any], moment: datetime) -> str:
     """Return words that find a message beside its own: the speaker, the day written out."""
     return f"{speaker(role, metadata)} {moment:%d %B %Y %A}"
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from openviking.checks import NAME_CHARS_MAX, check_bytes, check_name, checked_metadata
-from openviking.conversation.passages import index_words
+from openviking.conversation.passages import about
 from openviking.errors import InputError
 from openviking.types import NewMessage
 
@@ -70,7 +70,7 @@ def _session_lines(
 
 
 def _to_fields(message: Message) -> dict[str, Any]:
-    fields: dict[str, Any] = {
+    return {
         "session_id": message.session_id,
         "seq": message.seq,
         "role": message.role,
@@ -78,9 +78,6 @@ def _to_fields(message: Message) -> dict[str, Any]:
         "metadata": dict(message.metadata),
         "timestamp": message.created_at.isoformat(),
     }
-    if message.reply_to is not None:
-        fields["reply_to"] = message.reply_to
-    return fields
 
 
 def import_lines(
@@ -165,14 +162,15 @@ def _to_message(
     identity = repr((session, role, content, fields.get("timestamp"), fields.get("seq")))
     digest = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
     seen[digest] += 1
-    is_quotation = metadata.get("kind") in {"extractive", "command"} and "reply_to" in fields
+    # Our own answers only repeat what can be found already; see Conversations.
+    is_quotation = role == "assistant" and metadata.get("kind") in {"extractive", "command"}
     return NewMessage(
         role=str(role),
         content=str(content),
         metadata=metadata,
         created_at=moment,
         is_searchable=not is_quotation,
-        words=index_words(str(role), metadata, moment),
+        about=about(str(role), metadata, moment),
         key=f"import:{digest}:{seen[digest]}",
         seq=_to_integer(fields.get("seq"), "seq"),
     )

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 # than 0.0005, far below what tells two messages apart.
 _FLOAT16 = np.dtype("<f2")
 
-# The words beside the content repeat parts of it in other forms and name the speaker; the scope
-# only narrows the search.
+# The words repeat parts of the content in other forms; who spoke and when only decides between
+# messages that match otherwise alike; the scope narrows the search and tells nothing.
 _MATCH = """
-SELECT rowid, -bm25(message_words, 1.0, 0.6, 0.0) AS score FROM message_words
+SELECT rowid, -bm25(message_words, 1.0, 0.6, 0.05, 0.0) AS score FROM message_words
 WHERE message_words MATCH ? ORDER BY score DESC, rowid DESC LIMIT ?
 """
 
@@ -36,7 +36,7 @@ def match(
     if not terms or limit < 1:
         return []
     words = " OR ".join(f'"{term}"' for term in terms)
-    query = f"scope : {scope} AND {{content words}} : ({words})"
+    query = f"scope : {scope} AND {{content words about}} : ({words})"
     rows: list[Any] = connection.execute(
         "SELECT number, session, seq, score FROM "  # noqa: S608 - a constant of this module
         f"({_MATCH}) JOIN messages ON number = rowid ORDER BY score DESC, number DESC",

@@ -29,13 +29,14 @@ COLUMNS = "seq, role, content, metadata, messages.created_at, reply_to"
 
 @dataclass(frozen=True, slots=True)
 class PreparedMessage:
-    """A checked message as column values; ``words`` are indexed beside the content."""
+    """A checked message as column values; ``about`` and ``words`` are indexed beside the content."""
 
     role: str
     content: str
     metadata: str
     created_at: int
     is_searchable: bool
+    about: str = ""
     words: str = ""
     key: str | None = None
     reply_to: int | None = None
@@ -50,14 +51,15 @@ def prepare(new: NewMessage, now: datetime, *loc: str | int) -> PreparedMessage:
     """
     content = checked_text(new.content, *loc, "content")
     is_searchable = new.is_searchable and bool(content.strip())
-    words = checked_text(new.words, *loc, "words")
+    about = checked_text(new.about, *loc, "about")
     return PreparedMessage(
         role=checked_text(new.role, *loc, "role"),
         content=content,
         metadata=mapping_to_json(new.metadata, *loc, "metadata"),
         created_at=to_microseconds(new.created_at or now, *loc, "created_at"),
         is_searchable=is_searchable,
-        words=f"{words} {identifier_forms(content)}".strip() if is_searchable else "",
+        about=about,
+        words=identifier_forms(content) if is_searchable else "",
         key=None if new.key is None else checked_text(new.key, *loc, "key"),
         reply_to=new.reply_to,
         seq=new.seq,
@@ -87,7 +89,7 @@ def _append_one(
     scope = f"n{state.namespace_number} s{state.number}"
     connection.execute(
         "INSERT INTO messages (session, seq, role, metadata, created_at, reply_to, key, "
-        "is_searchable, scope, words, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "is_searchable, scope, about, words, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             state.number,
             state.last_seq,
@@ -98,14 +100,16 @@ def _append_one(
             new.key,
             int(new.is_searchable),
             scope,
+            new.about,
             new.words,
             new.content,
         ),
     )
     if new.is_searchable:
         connection.execute(
-            "INSERT INTO message_words (rowid, content, words, scope) VALUES (?, ?, ?, ?)",
-            (connection.last_insert_rowid(), new.content, new.words, scope),
+            "INSERT INTO message_words (rowid, content, words, about, scope) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (connection.last_insert_rowid(), new.content, new.words, new.about, scope),
         )
     row = (state.last_seq, new.role, new.content, new.metadata, new.created_at, new.reply_to)
     return Appended(to_message(state.id, row), state.described(), is_new=True)

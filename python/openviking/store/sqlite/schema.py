@@ -125,6 +125,8 @@ CREATE UNIQUE INDEX messages_by_session ON messages (session, seq);
 #   secure-delete they leave it at once instead of being marked as gone.
 # - messages.scope holds two tokens, the namespace's and the session's number. As a column of the
 #   index they narrow a search before anything is ranked.
+# - messages.about (who spoke, when) stands apart from words (other forms of the content), because a
+#   speaker's name stands in half of the messages that a question about that person may mean.
 _SECOND = """
 CREATE TABLE namespaces (
   number INTEGER PRIMARY KEY,
@@ -159,12 +161,13 @@ CREATE TABLE new_messages (
   key TEXT,
   is_searchable INTEGER NOT NULL,
   scope TEXT NOT NULL,
+  about TEXT NOT NULL,
   words TEXT NOT NULL,
   content TEXT NOT NULL
 ) STRICT;
 INSERT INTO new_messages
   SELECT number, session, seq, role, metadata, created_at, NULL, NULL,
-    role <> 'system' AND content <> '', 'n1 s' || session, '', content FROM messages;
+    role <> 'system' AND content <> '', 'n1 s' || session, '', '', content FROM messages;
 
 DROP TABLE messages;
 DROP TABLE sessions;
@@ -184,13 +187,13 @@ CREATE TABLE message_vectors (
 CREATE INDEX message_vectors_by_message ON message_vectors (message, build);
 
 CREATE VIRTUAL TABLE message_words USING fts5 (
-  content, words, scope,
+  content, words, about, scope,
   content = 'messages', content_rowid = 'number',
   tokenize = 'porter unicode61 remove_diacritics 2'
 );
 INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
-INSERT INTO message_words (rowid, content, words, scope)
-  SELECT number, content, words, scope FROM messages WHERE is_searchable;
+INSERT INTO message_words (rowid, content, words, about, scope)
+  SELECT number, content, words, about, scope FROM messages WHERE is_searchable;
 """
 
 # The third step: words of skills as weighed terms, see store/lexicon.py; filled when first opened.

@@ -20,6 +20,7 @@ _SCOPE = "namespace = (SELECT number FROM namespaces WHERE user = ? AND agent = 
 class OpenSession:
     """A session's row while messages are appended to it."""
 
+    namespace: Namespace
     number: int
     id: str
     created_at: int
@@ -28,7 +29,6 @@ class OpenSession:
     last_seq: int
     window_start: int
     namespace_number: int
-    namespace: Namespace
 
     def add(self, moment: int) -> None:
         """Count one more message, said at *moment*."""
@@ -71,7 +71,7 @@ def open_or_create(
         f"VALUES (?1, ?2, ?3, ?3, 0, 0) RETURNING {_COLUMNS}",
         (owner, session_id, now),
     ).fetchone()
-    return OpenSession(*row, namespace)
+    return OpenSession(namespace, *row)
 
 
 def save(connection: apsw.Connection, state: OpenSession) -> None:
@@ -96,7 +96,7 @@ def find(connection: apsw.Connection, namespace: Namespace, session_id: str) -> 
         f"SELECT {_COLUMNS} FROM sessions WHERE {_SCOPE} AND id = ?",  # noqa: S608 - constants
         (namespace.user, namespace.agent, session_id),
     ).fetchone()
-    return None if row is None else OpenSession(*row, namespace)
+    return None if row is None else OpenSession(namespace, *row)
 
 
 def scope(connection: apsw.Connection, namespace: Namespace, session_id: str | None) -> str | None:
@@ -120,7 +120,7 @@ def page(
         f"WHERE {_SCOPE} AND (?3 IS NULL OR id > ?3) ORDER BY id LIMIT ?4",
         (namespace.user, namespace.agent, after, limit + 1),
     ).fetchall()
-    found = tuple(OpenSession(*row, namespace).described() for row in rows[:limit])
+    found = tuple(OpenSession(namespace, *row).described() for row in rows[:limit])
     return SessionPage(found, found[-1].id if len(rows) > limit else None)
 
 

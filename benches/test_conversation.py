@@ -1,0 +1,143 @@
+"""Conversations: is the message that holds the answer found, and what do search and append cost.
+
+Ten dialogues of 600 messages with a hundred labelled questions (benches/dialogues), the real model.
+The first run embeds 6,000 messages, which takes some minutes; the store is kept for the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from openviking.cache import CachedEncoder, EmbeddingCache
+from openviking.conversation import Conversations, scoring
+from openviking.encoder import Encoder
+from openviking.encoder.fake import HashingEncoder
+from openviking.errors import EncoderError
+from openviking.store import SqliteStore
+
+from .conftest import WORK
+from .dialogues.corpus import dialogues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+EMBED_TIMEOUT_S = 1800
+CLIENTS = 32
+APPENDS = 4000
+
+Ranks = list[int | None]
+
+
+@pytest.fixture(scope="module")
+def conversations() -> Iterator[Conversations]:
+    try:
+        model = Encoder.open()
+    except EncoderError as error:
+        pytest.skip(f"no model is built: {error}")
+    encoder = CachedEncoder(model, EmbeddingCache(64 << 20))
+    store = SqliteStore(WORK / "dialogues")
+    opened = Conversations(store, encoder)
+    for dialogue in dialogues():
+        opened.import_lines(
+            json.dumps(
+                {
+                    "session_id": dialogue.name,
+                    "seq": at,
+                    "role": "user",
+                    "content": turn.text,
+                    "metadata": {"name": turn.speaker},
+                    "timestamp": turn.moment.isoformat(),
+                }
+            )
+            for at, turn in enumerate(dialogue.turns, 1)
+        )
+    assert opened.wait_until_embedded(EMBED_TIMEOUT_S)
+    yield opened
+    opened.close()
+    store.close()
+    encoder.close()
+
+
+def ranks(conversations: Conversations) -> Ranks:
+    """Place of the answering message among ten hits, from 0; None if it is not there."""
+    found: Ranks = []
+    for dialogue in dialogues():
+        for question, at in dialogue.questions:
+            hits = conversations.search(question, session_id=dialogue.name, limit=10).hits
+            seqs = [hit.message.seq for hit in hits]
+            found.append(seqs.index(at + 1) if at + 1 in seqs else None)
+    return found
+
+
+def recall(found: Ranks, k: int) -> float:
+    return sum(rank is not None and rank < k for rank in found) / len(found)
+
+
+def test_the_message_that_holds_the_answer_is_found(
+    conversations: Conversations, monkeypatch: pytest.MonkeyPatch
+):
+    """Fused, meaning alone (weight of words 0) and words alone (a weight that drowns meaning)."""
+    fused = ranks(conversations)
+    figures: dict[str, Ranks] = {"fused": fused}
+    for name, weight in (("meaning", 0.0), ("words", 100.0)):
+        monkeypatch.setattr(scoring, "WORDS_WEIGHT", weight)
+        figures[name] = ranks(conversations)
+    for name, found in figures.items():
+        print(f"{name}: recall@1 {recall(found, 1):.2f}, recall@5 {recall(found, 5):.2f}")
+    assert len(fused) == 100
+    assert recall(fused, 5) >= 0.80
+
+
+@pytest.mark.parametrize("kind", ["known", "new"])
+def test_a_question_to_6000_messages(
+    benchmark: BenchmarkFixture, conversations: Conversations, kind: str
+):
+    """``known``: the question's vector is cached; ``new``: it is computed."""
+    questions = [q for dialogue in dialogues() for q, _ in dialogue.questions]
+    numbers = iter(range(10**6))
+
+    def ask(question: str) -> Any:
+        return conversations.search(question)
+
+    def setup() -> tuple[tuple[str], dict[str, Any]]:
+        number = next(numbers)
+        question = questions[number % len(questions)]
+        return ((question if kind == "known" else f"{question} {number}",), {})
+
+    found = benchmark.pedantic(ask, setup=setup, rounds=100, warmup_rounds=100)
+    assert len(found.hits) == 10
+    assert found.hits[0].meaning is not None
+
+
+def test_appends_are_durable_and_fast(tmp_path: Path):
+    """One client's median, then the rate of 32 clients together, each answer on disk."""
+    store = SqliteStore(tmp_path / "store")
+    conversations = Conversations(store, HashingEncoder())
+
+    def append(client: int, count: int) -> list[float]:
+        seconds = []
+        for number in range(count):
+            started = time.perf_counter()
+            conversations.say(f"message {number} of {client}", f"s{client}", "note")
+            seconds.append(time.perf_counter() - started)
+        return seconds
+
+    alone = float(np.median(append(0, 300)) * 1e3)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(append, range(1, CLIENTS + 1), [APPENDS // CLIENTS] * CLIENTS))
+    rate = APPENDS / (time.perf_counter() - started)
+    print(f"append: p50 {alone:.2f} ms alone, {rate:.0f}/s from {CLIENTS} clients")
+    assert store.stats()["messages"] == 300 + APPENDS
+    assert alone <= 5.0
+    conversations.close()
+    store.close()
