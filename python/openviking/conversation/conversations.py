@@ -226,14 +226,14 @@ class Conversations:
         self._parts.embedder.wake()
         stored = done.message
         window = self._window(target, stored.created_at, through=stored.seq)
-        reply, session = NO_REPLY, done.session
+        reply, view = NO_REPLY, SessionView(done.session, window, now)
         if role == "user":
-            reply, session = self._answer(stored, window, is_repeat=not done.is_new)
+            reply, view = self._answer(stored, window, is_repeat=not done.is_new)
         return Said(
             message=stored,
             context=window[len(window) - min(context_turns, len(window)) :],
             reply=reply,
-            view=self._view(session),
+            view=view,
             is_repeat=not done.is_new,
         )
 
@@ -322,13 +322,13 @@ class Conversations:
 
     def _answer(
         self, message: Message, window: tuple[Message, ...], *, is_repeat: bool
-    ) -> tuple[Reply, Session]:
+    ) -> tuple[Reply, SessionView]:
         """Answer a stored message; the answer is stored too, and only once."""
         if is_repeat:
             stored = self._store.reply_to(self.namespace, message.session_id, message.seq)
             if stored is not None:
-                session = self._store.get_session(self.namespace, message.session_id)
-                return Reply(stored.content, stored.metadata.get("kind", "extractive")), session
+                kind = stored.metadata.get("kind", "extractive")
+                return Reply(stored.content, kind), self.stats(message.session_id)
         reply = command_reply(message.content, self._parts.sources.commands)
         if reply is None:
             reply = self._extract(message, window)
@@ -342,7 +342,9 @@ class Conversations:
             reply_to=message.seq,
         )
         (done,) = self._store.append(self.namespace, message.session_id, [new])
-        return reply, done.session
+        # Not read again: what others said meanwhile belongs to their answers.
+        new_window = (*window, done.message)[-WINDOW_MESSAGES:]
+        return reply, SessionView(done.session, new_window, self._parts.clock())
 
     def _extract(self, message: Message, window: tuple[Message, ...]) -> Reply:
         everyone = self.namespace == Namespace()
