@@ -86,6 +86,13 @@ build/peers-deps$(TORCH): $(PEERS_REQUIREMENTS) | $(PEERS_VENV)/bin/python
 peers: build/native build/peers-deps$(TORCH) ## compare encoders with other projects (TORCH=1: torch too, some GB)
 	$(BIN)/python -m benches.peers $(PEERS_ARGS)
 
+EVAL_SETS ?= benches/eval/requests $(wildcard ../shared/data/metatool_single.csv.gz ../shared/data/metatool_multi.json.gz)
+EVAL_ARGS ?= --limit 4000
+
+.PHONY: eval
+eval: model ## measure skill search on labelled sets (EVAL_SETS, EVAL_ARGS); prints tables
+	@$(BIN)/openviking eval $(EVAL_ARGS) $(EVAL_SETS)
+
 .PHONY: clean
 clean: ## remove everything that was built here (not the model, not your data)
 	rm -rf build dist target $(VENV) $(PEERS_VENV) python/openviking/*.so

@@ -20,7 +20,7 @@ LEVELS = {
     "checks": 1, "config": 1, "vectors": 1, "frontmatter": 1, "performance": 1,
     "encoder": 2, "cache": 2, "index": 2, "store": 2,
     "skills": 3, "resources": 3, "conversation": 3, "commands": 3,
-    "engine": 4,
+    "engine": 4, "evaluation": 4,
     "cli": 5, "__main__": 6,
 }  # fmt: skip
 

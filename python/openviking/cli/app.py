@@ -34,6 +34,7 @@ COMMANDS = {
     "embed": ("openviking.cli.embed", "Turn texts into vectors."),
     "resources": ("openviking.cli.resources", "Store and read long-term memory."),
     "config": ("openviking.cli.settings", "Show the settings in force and their sources."),
+    "eval": ("openviking.cli.eval", "Measure skill search on labelled sets."),
     "doctor": ("openviking.cli.doctor", "Check model, storage, CPU and port."),
     "probe": ("openviking.cli.probe", "Ask a running server whether it is ready."),
 }

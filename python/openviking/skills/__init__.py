@@ -3,7 +3,7 @@
 from openviking.skills.findings import CODES, Finding
 from openviking.skills.importer import ImportReport
 from openviking.skills.load import parse_skill, read_skill
-from openviking.skills.search import SkillHit, SkillSearch, Why
+from openviking.skills.search import Rankings, SkillHit, SkillSearch, Why
 from openviking.skills.skills import Skills
 from openviking.skills.validate import ValidationReport, validate_paths
 from openviking.skills.views import SkillPage, SkillTree
@@ -12,6 +12,7 @@ __all__ = [
     "CODES",
     "Finding",
     "ImportReport",
+    "Rankings",
     "SkillHit",
     "SkillPage",
     "SkillSearch",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.index import Index
+    from openviking.skills.background import Background
     from openviking.types import RowIds, Skill, Vectors
 
 Part = Literal["summary", "example", "body"]
@@ -99,7 +100,9 @@ class Snapshot:
     children: Mapping[str, tuple[str, ...]]
     version: int = 0
     _rows_by_category: dict[str, RowIds] = field(default_factory=dict)
+    _ids_by_category: dict[str, frozenset[str]] = field(default_factory=dict)
     _summaries: list[Summaries] = field(default_factory=list)
+    _usual_best: list[float] = field(default_factory=list)
 
     def page(self, after: str | None) -> tuple[str, ...]:
         """Return the ids behind *after* in order."""
@@ -118,6 +121,21 @@ class Snapshot:
             row_of = {skill_id: row for row, skill_id in enumerate(ids)}
             self._summaries.append(Summaries(ids, row_of, rows, rows.sum(axis=0)))
         return self._summaries[0]
+
+    def usual_best(self, background: Background) -> float:
+        """Return the best cosine that these skills give to what is no task; computed once."""
+        if not self._usual_best:
+            self._usual_best.append(background.usual_best(self.summaries().rows))
+        return self._usual_best[0]
+
+    def ids_of(self, category: str) -> frozenset[str]:
+        """Return the ids of a category's skills; computed once."""
+        ids = self._ids_by_category.get(category)
+        if ids is None:
+            entries = self.entries.values()
+            ids = frozenset(e.skill.id for e in entries if in_category(e.skill, category))
+            self._ids_by_category[category] = ids
+        return ids
 
     def rows_of(self, category: str) -> RowIds:
         """Return the index rows of a category's visible skills, sorted; computed once."""

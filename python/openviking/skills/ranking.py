@@ -8,16 +8,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openviking.skills import scoring
-from openviking.skills.catalog import in_category
 from openviking.skills.search import SkillHit, Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from openviking.skills.background import Background
     from openviking.skills.catalog import PassageHit, Snapshot
-    from openviking.types import Vectors, WordMatch
+    from openviking.store.lexicon import WordMatches
+    from openviking.types import Vectors
 
 _FAMILY_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a query before skills are compared.
+
+    Attributes:
+        vector: (1, dim) float32, unit length.
+        passages: skill id -> its passage nearest to the query.
+        words: lexical hits, the skills of *passages* among them.
+    """
+
+    vector: Vectors
+    passages: Mapping[str, PassageHit]
+    words: WordMatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +42,25 @@ class Ranking:
 
     Attributes:
         snapshot: the skills.
-        order: ids of the skills that fit, best first, ties by id.
+        order: ids of the candidates, best first, ties by id.
+        is_fit: whether the query is about the skills at all.
         scores: fused score of every candidate.
         meanings: pooled cosine of every candidate.
         semantic_ranks: place by meaning, from 1, of those near in meaning.
-        passages: best passage of those near in meaning.
-        words: place by words, from 1, and the match.
+        evidence: what the scores were made from.
     """
 
     snapshot: Snapshot
     order: Sequence[str]
+    is_fit: bool
     scores: Mapping[str, float]
     meanings: Mapping[str, float]
     semantic_ranks: Mapping[str, int]
-    passages: Mapping[str, PassageHit]
-    words: Mapping[str, tuple[int, WordMatch]]
+    evidence: Evidence
 
     def best(self, k: int) -> list[SkillHit]:
-        """Return the first *k* skills."""
-        return [self._hit(skill_id) for skill_id in self.order[:k]]
+        """Return the first *k* skills; none if none fits."""
+        return [self._hit(skill_id) for skill_id in self.order[:k]] if self.is_fit else []
 
     def families(self, k: int) -> list[SkillHit]:
         """Return *k* skills with each hit's family together: the hit, its parent, its sub-skills.
@@ -52,6 +68,8 @@ class Ranking:
         Relatives that fit by themselves keep their score and reasons; others come along with half
         the score of the hit that brought them. Families stand in the order of their best hit.
         """
+        if not self.is_fit:
+            return []
         fitting = frozenset(self.order)
         hits: dict[str, SkillHit] = {}
         for skill_id in self.order:
@@ -84,13 +102,13 @@ class Ranking:
 
     def _hit(self, skill_id: str) -> SkillHit:
         entry = self.snapshot.entries[skill_id]
-        near = self.passages.get(skill_id)
-        lexical_rank, match = self.words.get(skill_id, (None, None))
+        near = self.evidence.passages.get(skill_id)
+        match = self.evidence.words.of(skill_id)
         why = Why(
             meaning=self.meanings[skill_id],
             words=0.0 if match is None else match.score,
             semantic_rank=self.semantic_ranks.get(skill_id),
-            lexical_rank=lexical_rank,
+            lexical_rank=None if match is None else match.rank,
             fields=() if match is None else match.fields,
             terms=() if match is None else match.terms,
             passage=None if near is None else entry.places[near.position],
@@ -98,59 +116,36 @@ class Ranking:
         return SkillHit(entry.skill, self.scores[skill_id], why)
 
 
-def rank_skills(
-    snapshot: Snapshot,
-    query: Vectors,
-    passages: Mapping[str, PassageHit],
-    words: Sequence[WordMatch],
-    category: str | None,
-) -> Ranking:
-    """Fuse both sides; the order holds only skills that fit, and none if nothing fits.
-
-    Args:
-        snapshot: the skills.
-        query: (1, dim) float32, unit length.
-        passages: skill id -> its passage nearest to the query.
-        words: lexical hits, best first.
-        category: only skills of this category; the passages have been filtered already.
-    """
-    matched = _visible(snapshot, words, category)
+def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) -> Ranking:
+    """Fuse both sides, and judge whether the query is about the skills at all."""
+    query, passages, words = evidence.vector, evidence.passages, evidence.words
+    # A skill that was written or deleted since the snapshot was taken is passed over.
+    matched = {i: score for i, score in words.scores.items() if i in snapshot.entries}
     ids = [*passages, *(skill_id for skill_id in matched if skill_id not in passages)]
-    best_words = max((match.score for _, match in matched.values()), default=0.0)
     meanings = dict(zip(ids, _meanings(snapshot, ids, query, passages), strict=True))
+    top = [words.scores[skill_id] for skill_id in words.ids[: scoring.STANDOUT_HITS + 1]]
+    best_words, weight = (top[0] if top else 0.0), scoring.words_weight(top)
     scores = {
-        skill_id: scoring.fused_score(
-            meaning, matched[skill_id][1].score if skill_id in matched else 0.0, best_words
-        )
+        skill_id: scoring.fused_score(meaning, matched.get(skill_id, 0.0), best_words, weight)
         for skill_id, meaning in meanings.items()
     }
     near = sorted(passages, key=lambda skill_id: (-meanings[skill_id], skill_id))
-    order: list[str] = []
-    if ids and _is_fit(snapshot, query, max(meanings.values()), best_words):
-        fitting = [skill_id for skill_id in ids if meanings[skill_id] >= scoring.MEANING_MIN]
-        order = sorted(fitting, key=lambda skill_id: (-scores[skill_id], skill_id))
-    ranks = {skill_id: rank for rank, skill_id in enumerate(near, 1)}
-    return Ranking(snapshot, order, scores, meanings, ranks, passages, matched)
-
-
-def _is_fit(snapshot: Snapshot, query: Vectors, best: float, best_words: float) -> bool:
-    summaries = snapshot.summaries()
-    cosine_sum = float(summaries.total @ query[0]) if summaries.ids else 0.0
-    return scoring.fits(best, best_words, cosine_sum, len(summaries.ids))
-
-
-def _visible(
-    snapshot: Snapshot, words: Sequence[WordMatch], category: str | None
-) -> dict[str, tuple[int, WordMatch]]:
-    """Return the lexical hits that may be shown, with their places from 1."""
-    kept: dict[str, tuple[int, WordMatch]] = {}
-    for match in words:
-        entry = snapshot.entries.get(match.id)
-        if entry is None or entry.skill.disable_model_invocation:
-            continue
-        if category is None or in_category(entry.skill, category):
-            kept[match.id] = (len(kept) + 1, match)
-    return kept
+    fitting = [skill_id for skill_id in ids if meanings[skill_id] >= scoring.MEANING_MIN]
+    is_fit = bool(fitting) and scoring.fits(
+        max(meanings.values()),
+        best_words,
+        snapshot.usual_best(background),
+        background.resemblance(query),
+    )
+    return Ranking(
+        snapshot=snapshot,
+        order=sorted(fitting, key=lambda skill_id: (-scores[skill_id], skill_id)),
+        is_fit=is_fit,
+        scores=scores,
+        meanings=meanings,
+        semantic_ranks={skill_id: rank for rank, skill_id in enumerate(near, 1)},
+        evidence=evidence,
+    )
 
 
 def _meanings(

@@ -80,6 +80,19 @@ class SkillSearch:
         return len(self.hits)
 
 
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """The ids of one query's best skills by each signal alone and by both, best first.
+
+    ``fused`` is what a search returns if ``is_fit``, else it returns nothing.
+    """
+
+    words: tuple[str, ...]
+    vectors: tuple[str, ...]
+    fused: tuple[str, ...]
+    is_fit: bool
+
+
 def clean_query(query: str) -> tuple[str, bool]:
     """Return the usable beginning of *query* and whether something was cut.
 

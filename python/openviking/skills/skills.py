@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from openviking.errors import ConflictError, InputError, NotFoundError
 from openviking.index import Index
 from openviking.skills import scoring
+from openviking.skills.background import Background
 from openviking.skills.bundle import bundled_files
 from openviking.skills.catalog import Catalog, category_filter
 from openviking.skills.drafts import skill_from_content, skill_from_fields
-from openviking.skills.importer import Importer, ImportReport
-from openviking.skills.ranking import rank_skills
+from openviking.skills.importer import BATCH_SKILLS, Importer, ImportReport
+from openviking.skills.ranking import Evidence, Ranking, rank_skills
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
 from openviking.skills.search import (
+    Rankings,
     SkillHit,
     SkillSearch,
     check_k,
@@ -56,6 +58,7 @@ class Skills:
         self._encoder = encoder
         self._catalog = Catalog(Index(encoder.dim))
         self._stopping = threading.Event()
+        self._background = Background(passage_encoder or encoder)
         self._writer = SkillWriter(
             store, passage_encoder or encoder, self._catalog, self._stopping.is_set
         )
@@ -91,16 +94,7 @@ class Skills:
             LimitError: a *k* or a query that is too large.
             EncoderError: the model failed.
         """
-        check_k(k)
-        text, is_cut = clean_query(query)
-        wanted = category_filter(category)
-        encoded = self._encoder.encode([text])
-        scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
-        snapshot, passages = self._catalog.scan(encoded.vectors, scanned, wanted)
-        # A filter applies after the lexical side, so that one must reach further down.
-        reach = scoring.WORD_HITS if wanted is None else scoring.WORD_HITS_FILTERED
-        words = self._store.match_skills(query_words(text), max(reach, k))
-        ranking = rank_skills(snapshot, encoded.vectors, passages, words, wanted)
+        ranking, is_cut = self._rank(query, k, category)
         hits = ranking.families(k) if hierarchical else ranking.best(k)
         skills = self._related.complete([hit.skill for hit in hits])
         return SkillSearch(
@@ -108,8 +102,37 @@ class Skills:
             hits=tuple(
                 SkillHit(skill, hit.score, hit.why) for hit, skill in zip(hits, skills, strict=True)
             ),
-            truncated=is_cut or bool(encoded.truncated[0]),
+            truncated=is_cut,
         )
+
+    def rankings(self, query: str, *, k: int = 10) -> Rankings:
+        """Return the best *k* ids by words alone, by vectors alone, and by both."""
+        ranking, _ = self._rank(query, k, None)
+        ranks = ranking.semantic_ranks
+        return Rankings(
+            words=tuple(ranking.evidence.words.ids[:k]),
+            vectors=tuple(sorted(ranks, key=lambda skill_id: ranks[skill_id])[:k]),
+            fused=tuple(ranking.order[:k]),
+            is_fit=ranking.is_fit,
+        )
+
+    def _rank(self, query: str, k: int, category: str | None) -> tuple[Ranking, bool]:
+        """Compare all skills with *query*; also say whether only its beginning was used."""
+        check_k(k)
+        text, is_cut = clean_query(query)
+        wanted = category_filter(category)
+        encoded = self._encoder.encode([text])
+        scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
+        snapshot, passages = self._catalog.scan(encoded.vectors, scanned, wanted)
+        words = self._store.match_skills(
+            query_words(text),
+            max(scoring.WORD_HITS, k),
+            among=None if wanted is None else snapshot.ids_of(wanted),
+            also=passages,
+        )
+        evidence = Evidence(encoded.vectors, passages, words)
+        is_cut = is_cut or bool(encoded.truncated[0])
+        return rank_skills(snapshot, evidence, self._background), is_cut
 
     def get(self, skill_id: str) -> Skill:
         """Return one skill with its body; raises NotFoundError."""
@@ -172,6 +195,12 @@ class Skills:
         """
         self._require_writable(skill_id)
         return self._write(replace(_draft(content, fields), id=skill_id))
+
+    def put(self, skills: Sequence[Skill]) -> None:
+        """Store finished records, new ones or in place of those of their ids, and encode them."""
+        for start in range(0, len(skills), BATCH_SKILLS):
+            self._writer.commit(self._writer.prepare(skills[start : start + BATCH_SKILLS]))
+        self._relate()
 
     def delete(self, skill_id: str) -> None:
         """Delete a skill.

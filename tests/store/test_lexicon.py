@@ -1,0 +1,115 @@
+"""The lexicon against sums done by hand, and against a lexicon built in one piece."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from openviking.store.lexicon import FIELDS, Lexicon, WordBag, word_bag
+
+if TYPE_CHECKING:
+    from openviking.types import WordMatch
+
+WORDS = [f"w{at}" for at in range(60)]
+
+
+def bag(**fields: str) -> WordBag:
+    return word_bag([fields.get(name, "").split() for name in FIELDS])
+
+
+def random_bag(rng: random.Random) -> WordBag:
+    return bag(
+        name=" ".join(rng.choices(WORDS, k=2)),
+        description=" ".join(rng.choices(WORDS, k=8)),
+        body=" ".join(rng.choices(WORDS, k=30)),
+    )
+
+
+def ask(lexicon: Lexicon, text: str, limit: int) -> list[WordMatch]:
+    stems = {word: word for word in text.split()}
+    return list(lexicon.match(stems, limit))
+
+
+def test_many_small_changes_give_what_one_big_one_gives():
+    rng = random.Random(1)
+    stepwise, current = Lexicon(), {}
+    for version in range(600):
+        change = {}
+        for _ in range(rng.randint(1, 4)):
+            skill_id = f"s{rng.randrange(150)}"
+            change[skill_id] = random_bag(rng) if rng.random() < 0.7 else None
+        stepwise.update(change, version)
+        current.update(change)
+    at_once = Lexicon()
+    at_once.update(current, 0)
+
+    for _ in range(50):
+        query = " ".join(rng.choices(WORDS, k=5))
+        assert ask(stepwise, query, 20) == ask(at_once, query, 20)
+
+
+def test_a_change_that_arrives_late_does_not_undo_a_later_one():
+    lexicon = Lexicon()
+    lexicon.update({"a": bag(name="new")}, 2)
+    lexicon.update({"a": bag(name="old"), "b": bag(name="old")}, 1)
+    lexicon.update({"c": None}, 4)
+    lexicon.update({"c": bag(name="old")}, 3)
+
+    assert [hit.id for hit in lexicon.match({"old": "old"}, 5)] == ["b"]
+    assert [hit.id for hit in lexicon.match({"new": "new"}, 5)] == ["a"]
+
+
+def test_a_filter_is_exact_however_small_its_share():
+    lexicon = Lexicon()
+    lexicon.update({f"s{at:04}": bag(name="pdf", body="pdf " * (at % 7)) for at in range(2000)}, 1)
+    among = frozenset({"s0003", "s1999", "unknown"})
+
+    hits = lexicon.match({"pdf": "pdf"}, 10, among=among)
+
+    assert set(hits.ids) == {"s0003", "s1999"}
+    assert [hit.rank for hit in hits] == [1, 2]
+
+
+def test_ids_that_are_wanted_come_behind_with_their_true_rank():
+    lexicon = Lexicon()
+    lexicon.update({f"s{at:02}": bag(body="pdf " + "filler " * at) for at in range(50)}, 1)
+
+    hits = lexicon.match({"pdf": "pdf"}, 3, also=["s40", "s01", "gone"])
+
+    assert [(hit.id, hit.rank) for hit in hits] == [("s00", 1), ("s01", 2), ("s02", 3), ("s40", 41)]
+    assert hits.of("s40") == hits[3]
+    assert hits.of("s39") is None
+
+
+def test_words_of_grammar_count_only_where_there_is_nothing_else():
+    lexicon = Lexicon()
+    lexicon.update({"how": bag(name="how to"), "pdf": bag(name="pdf")}, 1)
+    assert lexicon.match({"how": "how", "to": "to", "pdf": "pdf"}, 5).ids == ["pdf"]
+    assert lexicon.match({"how": "how", "to": "to"}, 5).ids == ["how"]
+
+
+def test_a_bag_survives_its_stored_form():
+    made = bag(name="a b", body="b c " * 300)
+    read = WordBag.from_bytes(made.to_bytes())
+    for one, other in ((made.hashes, read.hashes), (made.shares, read.shares)):
+        assert one.tolist() == other.tolist()
+    assert made.bits.tolist() == read.bits.tolist()
+    with pytest.raises(ValueError, match="whole number"):
+        WordBag.from_bytes(made.to_bytes()[:-1])
+
+
+def test_repetition_saturates_and_length_counts_against_a_word():
+    lexicon = Lexicon()
+    lexicon.update(
+        {
+            "once": bag(body="pdf " + "x " * 99),
+            "often": bag(body="pdf " * 50 + "x " * 50),
+            "long": bag(body="pdf " + "x " * 5000),
+        },
+        1,
+    )
+    hits = lexicon.match({"pdf": "pdf"}, 3)
+    assert hits.ids == ["often", "once", "long"]
+    assert hits.scores["often"] < 3 * hits.scores["once"]
