@@ -39,9 +39,9 @@ def check_answer(document: dict[str, Any], response: Any) -> None:
 
 
 def find_operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
-    """Return the operation that serves *path*; fixed paths come before templates."""
+    """Return the operation that serves *path*; fixed and longer paths come first."""
     method = "get" if method == "head" else method
-    for template in sorted(document["paths"], key=lambda shown: "{" in shown):
+    for template in sorted(document["paths"], key=lambda shown: ("{" in shown, -len(shown))):
         pattern = re.sub(r"\\\{[^}]*\\\}", ".+", re.escape(template))
         if re.fullmatch(pattern, path, re.DOTALL):
             operation: dict[str, Any] | None = document["paths"][template].get(method)

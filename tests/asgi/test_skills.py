@@ -284,3 +284,25 @@ def test_a_text_is_validated_without_being_stored(client: CheckedClient):
     assert client.post("/skills/validate", json={"content": SKILL}).json()["valid"] is True
     assert client.post("/skills/validate", json={"content": ""}).json()["id"] is None
     assert client.get("/skills").json()["count"] == 0
+
+
+def test_a_bundled_file_is_given_out_as_bytes_and_nothing_else_is(
+    client: CheckedClient, engine: Engine, tmp_path: Path
+):
+    home = tmp_path / "files" / "tool"
+    (home / "docs").mkdir(parents=True)
+    (home / "SKILL.md").write_text(SKILL)
+    (home / "docs" / "page.html").write_text("<script>alert(1)</script>")
+    (tmp_path / "files" / "secret").write_text("secret")
+    engine.skills.import_paths([tmp_path / "files"])
+
+    answer = client.get("/skills/csv-cleaner/files/docs/page.html")
+
+    assert answer.status_code == 200
+    assert answer.content == b"<script>alert(1)</script>"
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment"
+    assert client.get("/skills/csv-cleaner").json()["files"] == ["docs/page.html"]
+    for path in ("%2e%2e/secret", "..%2fsecret", "docs/%2e%2e/%2e%2e/secret", "docs", "SKILL.md"):
+        assert client.get(f"/skills/csv-cleaner/files/{path}").status_code == 404
+    assert client.get("/skills/none/files/docs/page.html").status_code == 404

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from openviking.errors import StoreError
 from openviking.skills import parse_skill
 from openviking_asgi.errors import RequestError
-from openviking_asgi.operation import Operation
+from openviking_asgi.operation import Operation, Reply
 from openviking_asgi.schemas import Done
 from openviking_asgi.schemas.skills import (
     SkillBody,
@@ -133,6 +133,13 @@ def _describe_whole(skill: Skill, files: Sequence[str]) -> SkillDetail:
     }
 
 
+def _get_file(call: Call) -> Reply:
+    content = call.engine.skills.file(call.params["skill_id"], call.params["path"])
+    # Never as the type that its name suggests: a page written by a stranger must not run as ours.
+    headers = (("content-disposition", "attachment"), ("x-content-type-options", "nosniff"))
+    return Reply(content, media_type=_FILE_TYPE, headers=headers)
+
+
 def _create(call: Call) -> SkillDetail:
     content, fields = _given(call.body)
     return _describe_whole(call.engine.skills.create(content=content, fields=fields), ())
@@ -201,6 +208,7 @@ def _hierarchical(call: Call) -> SkillTree:
 
 
 _PARAMS = (("skill_id", "The skill's id, in kebab case."),)
+_FILE_TYPE = "application/octet-stream"
 
 OPERATIONS = (
     Operation(
@@ -226,6 +234,12 @@ OPERATIONS = (
     Operation(
         "GET", "/skills/{skill_id}", "get_skill", "Load a whole skill, and count its use",
         "Skills", _get, answer=SkillDetail, errors=(404,), params=_PARAMS,
+    ),
+    Operation(
+        "GET", "/skills/{skill_id}/files/{path:path}", "get_skill_file",
+        "Read a file that lies beside a SKILL.md", "Skills", _get_file,
+        media_type=_FILE_TYPE, errors=(404, 413),
+        params=(*_PARAMS, ("path", "One of the paths that the skill's `files` lists.")),
     ),
     Operation(
         "PUT", "/skills/{skill_id}", "replace_skill", "Store a new version of a skill", "Skills",

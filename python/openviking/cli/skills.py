@@ -12,6 +12,7 @@ from openviking.cli.output import plain, print_json, print_table, short, visible
 from openviking.cli.progress import ProgressLine
 from openviking.cli.records import finding_record, skill_record
 from openviking.cli.search import search_command
+from openviking.cli.skills_doctor import command as doctor_command
 
 if TYPE_CHECKING:
     from openviking.skills import Finding, ImportReport
@@ -35,10 +36,12 @@ def command() -> None:
       openviking skills import ~/.agent/skills
       openviking skills search "make a release" -k 3
       openviking skills validate ~/.agent/skills
+      openviking skills doctor ~/.agent/skills
     """
 
 
 command.add_command(search_command, "search")
+command.add_command(doctor_command)
 
 
 @command.command("import")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import stat
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from openviking.errors import LimitError, NotFoundError
 
 BUNDLED_FILES_MAX = 1000
 """Files of one skill that are listed."""
@@ -35,3 +35,45 @@ def bundled_files(path: Path) -> tuple[str, ...]:
         if len(found) >= BUNDLED_FILES_MAX or count >= FOLDERS_MAX:
             break
     return tuple(found[:BUNDLED_FILES_MAX])
+
+
+FILE_BYTES_MAX = 16 << 20
+"""Larger bundled files are listed but not given out."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a named pipe would wait for its writer.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def read_bundled(path: Path, name: str) -> bytes:
+    """Return the content of a file beside the SKILL.md at *path*.
+
+    Only a name that :func:`bundled_files` lists is read, folder by folder without following a link:
+    what is exchanged between the look and the reading leads nowhere else either.
+
+    Raises:
+        NotFoundError: no such file in the skill's folder.
+        LimitError: it is larger than ``FILE_BYTES_MAX``.
+    """
+    missing = NotFoundError(f"the skill has no file {name!r}")
+    if name not in bundled_files(path):
+        raise missing
+    *folders, last = Path(name).parts
+    opened: list[int] = []
+    try:
+        opened.append(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        for folder in folders:
+            opened.append(os.open(folder, _FOLDER, dir_fd=opened[-1]))
+        opened.append(os.open(last, _FILE, dir_fd=opened[-1]))
+        if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
+            raise missing
+        with os.fdopen(os.dup(opened[-1]), "rb") as stream:
+            content = stream.read(FILE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        raise missing from error
+    finally:
+        for number in opened:
+            os.close(number)
+    if len(content) > FILE_BYTES_MAX:
+        raise LimitError(f"{name}: larger than {FILE_BYTES_MAX} bytes", loc=("path",))
+    return content

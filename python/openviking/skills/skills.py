@@ -11,7 +11,7 @@ from openviking.errors import ConflictError, InputError, NotFoundError
 from openviking.index import Index
 from openviking.skills import scoring
 from openviking.skills.background import Background
-from openviking.skills.bundle import bundled_files
+from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog, category_filter
 from openviking.skills.drafts import skill_from_content, skill_from_fields
 from openviking.skills.importer import BATCH_SKILLS, Importer, ImportReport
@@ -143,6 +143,18 @@ class Skills:
         """List the files beside a skill's SKILL.md; raises NotFoundError."""
         path = self.get(skill_id).path
         return () if path is None else bundled_files(Path(path))
+
+    def file(self, skill_id: str, name: str) -> bytes:
+        """Return one of the files that :meth:`files` lists.
+
+        Raises:
+            NotFoundError: there is no such skill, or it has no such file.
+            LimitError: the file is too large to be given out.
+        """
+        path = self.get(skill_id).path
+        if path is None:
+            raise NotFoundError(f"the skill has no file {name!r}")
+        return read_bundled(Path(path), name)
 
     def list(
         self, *, category: str | None = None, limit: int = 100, after: str | None = None

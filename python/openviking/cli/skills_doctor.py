@@ -1,0 +1,63 @@
+"""``openviking skills doctor``: what makes skills hard to find."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from openviking.cli.options import State, common, model
+from openviking.cli.output import plain, print_json
+from openviking.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from openviking.skills.doctor import Diagnosis
+
+
+@click.command("doctor")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if anything was found.")
+@model
+@common
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[Path, ...], strict: bool) -> None:
+    """Tell authors what makes the skills under each PATH hard to find.
+
+    Looks for descriptions that are missing, vague or the same as another's, for skills that
+    compete for the same requests, and for bodies that are longer than the encoder reads. Names the
+    neighbours that would be found instead. Needs the model, but no storage.
+
+    \b
+    Examples:
+      openviking skills doctor ~/.agent/skills
+      openviking skills doctor examples/skills --json
+    """
+    from openviking.skills.doctor import diagnose
+
+    state = ctx.find_object(State) or State()
+    with closing(state.open_encoder()) as encoder, ProgressLine("doctor", unit="skills") as line:
+        found = diagnose(paths, encoder, line)
+    ill = [diagnosis for diagnosis in found if diagnosis.complaints]
+    if state.is_json:
+        print_json([asdict(diagnosis) for diagnosis in found])
+    else:
+        for diagnosis in ill:
+            _print(diagnosis)
+        click.echo(f"{len(found)} skills: {len(ill)} could be easier to find")
+    if strict and ill:
+        ctx.exit(1)
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    click.secho(plain(diagnosis.name), bold=True, nl=False)
+    click.echo(f"  {plain(diagnosis.path)}")
+    for complaint in diagnosis.complaints:
+        click.echo(f"  {complaint.problem}: {plain(complaint.advice)}")
+    if any(c.problem in {"collision", "description-duplicate"} for c in diagnosis.complaints):
+        for near in diagnosis.neighbours:
+            click.echo(f"    {near.cosine:.2f}  {plain(near.name)}  {plain(near.path)}")

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from openviking.errors import InputError
+from openviking.skills.doctor import Diagnosis, diagnose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.skills.conftest import WriteSkill
+
+    from openviking.encoder.fake import HashingEncoder
+
+GOOD = "Merge, split and rotate pdf documents, also scanned ones, with qpdf from a terminal"
+
+
+def problems(found: list[Diagnosis], name: str) -> list[str]:
+    (one,) = (diagnosis for diagnosis in found if diagnosis.name == name)
+    return [complaint.problem for complaint in one.complaints]
+
+
+def test_a_good_skill_has_no_complaints(
+    folder: Path, write_skill: WriteSkill, encoder: HashingEncoder
+):
+    write_skill("pdf", text=GOOD)
+    write_skill("sql", text="Tune slow sql database queries with indexes after reading plans")
+    assert problems(diagnose([folder], encoder), "pdf") == []
+
+
+def test_a_vague_a_missing_and_a_hidden_description_are_told(
+    folder: Path, write_skill: WriteSkill, encoder: HashingEncoder
+):
+    write_skill("vague", text="Helps you with things that you need to get done")
+    (folder / "bare").mkdir()
+    (folder / "bare" / "SKILL.md").write_text("---\nname: bare\n---\n# Bare\n\nText.\n")
+    (folder / "shy").mkdir()
+    (folder / "shy" / "SKILL.md").write_text(
+        f"---\nname: shy\ndescription: {GOOD}\ndisable-model-invocation: true\n---\n# Shy\n\nX.\n"
+    )
+    found = diagnose([folder], encoder)
+    assert problems(found, "vague") == ["description-vague"]
+    assert problems(found, "bare") == ["description-missing"]
+    assert problems(found, "shy") == ["hidden"]
+
+
+def test_twins_are_told_and_each_names_the_other(
+    folder: Path, write_skill: WriteSkill, encoder: HashingEncoder
+):
+    write_skill("one/pdf", name="pdf", text=GOOD)
+    write_skill("two/pdf", name="pdf", text=GOOD)
+    write_skill("sql", text="Tune slow sql database queries with indexes after reading plans")
+
+    first, second, _ = sorted(diagnose([folder], encoder), key=lambda found: found.name)
+
+    assert [c.problem for c in first.complaints] == ["description-duplicate"]
+    assert first.neighbours[0].path == second.path
+    assert first.neighbours[0].cosine == pytest.approx(1.0)
+
+
+def test_a_body_beyond_what_is_read_is_told(
+    folder: Path, write_skill: WriteSkill, encoder: HashingEncoder
+):
+    path = write_skill("long", text=GOOD)
+    sections = "\n\n".join(f"## Part {at}\n\n" + f"word{at} " * 200 for at in range(40))
+    path.write_text(path.read_text() + sections)
+    assert problems(diagnose([folder], encoder), "long") == ["body-over-window"]
+
+
+def test_an_empty_folder_gives_nothing_and_a_missing_one_an_error(
+    folder: Path, encoder: HashingEncoder
+):
+    assert diagnose([folder], encoder) == []
+    with pytest.raises(InputError, match="no such file"):
+        diagnose([folder / "gone"], encoder)
