@@ -28,6 +28,11 @@ def codes(commands: Commands) -> list[str]:
     return [finding.code for finding in commands.findings()]
 
 
+def unhurried() -> float:
+    """A clock that stands still: no look at the folders is costly, whatever the machine does."""
+    return 0.0
+
+
 def test_a_command_is_named_by_its_file_and_described_by_its_front_matter(
     folder: Path, write: Write
 ):
@@ -244,7 +249,7 @@ def test_depth_and_number_of_files_are_limited(folder: Path, write: Write):
 
 
 def test_a_folder_that_is_missing_is_reported_and_taken_up_when_it_appears(tmp_path: Path):
-    commands = Commands([tmp_path / "later"])
+    commands = Commands([tmp_path / "later"], timer=unhurried)
     assert commands.names() == []
     assert codes(commands) == ["file-unreadable"]
 
@@ -257,7 +262,7 @@ def test_a_folder_that_is_missing_is_reported_and_taken_up_when_it_appears(tmp_p
 
 def test_edits_additions_and_deletions_count_from_the_next_call_on(folder: Path, write: Write):
     path = write("plan", "first")
-    commands = Commands([folder])
+    commands = Commands([folder], timer=unhurried)
     assert commands.find("plan").instructions == "first"  # type: ignore[union-attr]
 
     # The same size at nearly the same time: a stamp alone would not show it.
@@ -274,7 +279,7 @@ def test_edits_additions_and_deletions_count_from_the_next_call_on(folder: Path,
 def test_a_settled_file_is_not_read_again(folder: Path, write: Write):
     path = write("plan", "first")
     far = path.stat().st_mtime_ns + 10_000_000_000
-    commands = Commands([folder], now_ns=lambda: far)
+    commands = Commands([folder], now_ns=lambda: far, timer=unhurried)
     first = commands.find("plan")
 
     assert commands.find("plan") is first
@@ -284,7 +289,7 @@ def test_a_settled_file_is_not_read_again(folder: Path, write: Write):
 
 def test_a_file_that_changed_a_moment_ago_is_read_again(folder: Path, write: Write):
     changed_ns = write("plan").stat().st_ctime_ns
-    commands = Commands([folder], now_ns=lambda: changed_ns + 1_000_000_000)
+    commands = Commands([folder], now_ns=lambda: changed_ns + 1_000_000_000, timer=unhurried)
     first = commands.find("plan")
 
     again = commands.find("plan")

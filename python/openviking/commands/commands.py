@@ -70,16 +70,22 @@ class Commands:
     Args:
         folders: where the files are; of two files of one name the first in this order counts.
         now_ns: wall clock in nanoseconds, as the file system dates its files.
+        timer: monotonic clock in seconds, by which a look at the folders is found to be costly.
     """
 
     def __init__(
-        self, folders: Iterable[str | Path] = (), *, now_ns: Callable[[], int] = time.time_ns
+        self,
+        folders: Iterable[str | Path] = (),
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folders = tuple(
             Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 - keeps links
             for folder in folders
         )
         self._now_ns = now_ns
+        self._timer = timer
         self._state = _State()
         self._refreshing = threading.Lock()
         self._next_check = -math.inf
@@ -174,10 +180,10 @@ class Commands:
 
     def _current(self) -> _State:
         """Return the state of the files now; of many threads one looks and the others wait."""
-        if not self.folders or time.monotonic() < self._next_check:
+        if not self.folders or self._timer() < self._next_check:
             return self._state
         with self._refreshing:
-            started = time.monotonic()
+            started = self._timer()
             if started < self._next_check:
                 return self._state
             found = scan(self.folders)
@@ -190,10 +196,10 @@ class Commands:
             )
             if not is_same or list(found.files) != list(before.files) or found.findings:
                 self._state = self._read_again(found)
-            cost = time.monotonic() - started
+            cost = self._timer() - started
             if cost > FREE_CHECK_S:
                 # Large or slow folders: looking takes at most a twentieth of the time.
-                self._next_check = time.monotonic() + _PAUSE_FACTOR * cost
+                self._next_check = self._timer() + _PAUSE_FACTOR * cost
             return self._state
 
     def _read_again(self, found: Scan) -> _State:
