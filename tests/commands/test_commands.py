@@ -300,7 +300,7 @@ def test_a_file_that_changed_a_moment_ago_is_read_again(folder: Path, write: Wri
 
 def test_readers_and_a_writer_at_once_see_whole_commands_only(folder: Path, write: Write):
     write("plan")
-    commands, seen, stopping = Commands([folder]), set(), threading.Event()
+    commands, seen, stopping = Commands([folder], timer=unhurried), set(), threading.Event()
     failures: list[BaseException] = []
 
     def read() -> None:

@@ -158,7 +158,8 @@ class Commands:
             InputError: *target* is one of our own folders, or lies in one.
             StoreError: it cannot be written.
         """
-        state = self._current()
+        with self._refreshing:
+            state = self._look()
         # Of what could not be read nobody knows that it is gone.
         is_whole = not any(f.code in {"file-unreadable", "folder-full"} for f in state.findings)
         return sync_files(
@@ -183,24 +184,24 @@ class Commands:
         if not self.folders or self._timer() < self._next_check:
             return self._state
         with self._refreshing:
-            started = self._timer()
-            if started < self._next_check:
-                return self._state
-            found = scan(self.folders)
-            before = self._state
-            is_same = len(found.files) == len(before.files) and all(
-                (read := before.files.get(path)) is not None
-                and read.is_settled
-                and read.stamp == stamp
-                for path, stamp in found.files.items()
-            )
-            if not is_same or list(found.files) != list(before.files) or found.findings:
-                self._state = self._read_again(found)
-            cost = self._timer() - started
-            if cost > FREE_CHECK_S:
-                # Large or slow folders: looking takes at most a twentieth of the time.
-                self._next_check = self._timer() + _PAUSE_FACTOR * cost
-            return self._state
+            return self._state if self._timer() < self._next_check else self._look()
+
+    def _look(self) -> _State:
+        """Look at the folders, however lately that was done; the lock is held."""
+        started = self._timer()
+        found = scan(self.folders)
+        before = self._state
+        is_same = len(found.files) == len(before.files) and all(
+            (read := before.files.get(path)) is not None and read.is_settled and read.stamp == stamp
+            for path, stamp in found.files.items()
+        )
+        if not is_same or list(found.files) != list(before.files) or found.findings:
+            self._state = self._read_again(found)
+        cost = self._timer() - started
+        if cost > FREE_CHECK_S:
+            # Large or slow folders: looking takes at most a twentieth of the time.
+            self._next_check = self._timer() + _PAUSE_FACTOR * cost
+        return self._state
 
     def _read_again(self, found: Scan) -> _State:
         before = self._state.files
