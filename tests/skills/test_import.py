@@ -292,3 +292,13 @@ def test_after_close_an_import_stops_early_and_says_so(
 
     assert not report.is_complete
     assert report.added == ()
+
+
+def test_folders_of_owners_do_not_become_categories(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    for at in range(20):
+        write_skill(f"skills/owner-{at}/tool-{at}")
+    skills.import_paths([folder])
+    assert set(skills.tree().categories) == {"general"}
+    assert skills.import_paths([folder]).passages_encoded == 0

@@ -9,7 +9,9 @@ from openviking.skills.structure import (
     first_paragraph,
     folder_category,
     headings,
+    owner_levels,
     slug,
+    without_owner,
 )
 
 
@@ -130,3 +132,23 @@ def test_a_long_first_paragraph_ends_with_a_sentence():
 )
 def test_complexity_counts_signs_of_effort(body: str, bundled: int, expected: int):
     assert complexity(body, bundled) == expected
+
+
+def test_folders_of_many_owners_are_no_categories():
+    places = [("skills", f"owner-{at}", f"skill-{at}") for at in range(40)]
+    places += [("skills", "owner-1", f"more-{at}") for at in range(30)]
+    levels = owner_levels(places)
+
+    assert levels == {("skills",)}
+    assert folder_category(without_owner(("skills", "owner-1", "pdf"), levels)) == ("general", "")
+    assert folder_category(without_owner(("skills", "owner-1", "web", "pdf"), levels)) == (
+        "web",
+        "",
+    )
+
+
+def test_folders_of_few_or_of_full_subjects_stay_categories():
+    few = [(f"area-{at}", "skill") for at in range(19)]
+    full = [(f"area-{at % 25}", f"skill-{at}") for at in range(75)]
+    assert owner_levels(few) == owner_levels(full) == frozenset()
+    assert owner_levels([("skill",)] * 50) == frozenset()

@@ -17,7 +17,7 @@ from openviking.skills.findings import Finding, Findings
 from openviking.skills.ids import choose_id
 from openviking.skills.load import parse_skill, read_source, source_digest
 from openviking.skills.scan import Scan, SkillFile, scan_paths
-from openviking.skills.structure import folder_category
+from openviking.skills.structure import folder_category, without_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +60,7 @@ class _Run:
     """The state of one import."""
 
     scan: Scan
+    owner_levels: dict[Path, frozenset[tuple[str, ...]]]
     taken: dict[str, Path] = field(default_factory=dict)
     id_by_folder: dict[Path, str] = field(default_factory=dict)
     pending: list[Skill] = field(default_factory=list)
@@ -101,7 +102,7 @@ class Importer:
         """
         with self._lock:
             scan = scan_paths(roots)
-            run = _Run(scan, findings=list(scan.findings))
+            run = _Run(scan, scan.owner_levels(), findings=list(scan.findings))
             try:
                 self._take_all(run, progress)
             except OverloadedError:
@@ -142,13 +143,17 @@ class Importer:
             return
         known = self._known(path)
         if known is not None and known.digest == source_digest(source):
-            folders = file.path.parent.relative_to(file.root).parts
+            folders = without_owner(file.folders, run.owner_levels[file.root])
             if (known.category, known.subcategory) == folder_category(folders):
                 self._keep(file, run)
                 run.unchanged.append(known.id)
                 return
         skill, found = parse_skill(
-            source, path=path, root=str(file.root), bundled_files=len(bundled_files(file.path))
+            source,
+            path=path,
+            root=str(file.root),
+            bundled_files=len(bundled_files(file.path)),
+            owner_levels=run.owner_levels[file.root],
         )
         run.findings.extend(found)
         if skill is None:

@@ -20,6 +20,7 @@ from openviking.skills.structure import (
     folder_category,
     headings,
     slug,
+    without_owner,
 )
 from openviking.types import Skill
 
@@ -63,6 +64,7 @@ def parse_skill(
     path: str | None = None,
     root: str | None = None,
     bundled_files: int = 0,
+    owner_levels: frozenset[tuple[str, ...]] = frozenset(),
 ) -> tuple[Skill | None, list[Finding]]:
     """Read one SKILL.md; never raises for what the text holds.
 
@@ -71,6 +73,7 @@ def parse_skill(
         path: where it lies; the folder's name is the skill's name if the text gives none.
         root: the folder that was imported; folders between it and the skill name its category.
         bundled_files: other files of the skill, which count for its complexity.
+        owner_levels: folders below *root* whose sub-folders name owners, not categories.
 
     Returns:
         The skill, its id not yet made unique, or None if the file is refused; and all findings.
@@ -87,7 +90,7 @@ def parse_skill(
     skill_id = slug(name) or slug(folder) or _digest(name.encode())[:12]
     description = _description(fields, document, name, findings)
     _report_body(document, findings)
-    category, subcategory = _category(fields, path, root)
+    category, subcategory = _category(fields, path, root, owner_levels)
     examples = tuple(
         item[:EXAMPLE_CHARS_MAX] for item in fields.texts("examples", "metadata.examples")
     )
@@ -207,13 +210,15 @@ def _report_typos(document: Document, findings: Findings) -> None:
             findings.add("field-typo", message, line=document.lines.get(key))
 
 
-def _category(fields: Fields, path: str | None, root: str | None) -> tuple[str, str]:
+def _category(
+    fields: Fields, path: str | None, root: str | None, levels: frozenset[tuple[str, ...]]
+) -> tuple[str, str]:
     """Take what the file states, else what the folders say."""
     by_folder = (GENERAL, "")
     if path is not None and root is not None:
         folder = Path(path).parent
         if folder.is_relative_to(root):
-            by_folder = folder_category(folder.relative_to(root).parts)
+            by_folder = folder_category(without_owner(folder.relative_to(root).parts, levels))
     stated = slug(fields.text("category", "metadata.category"))
     stated_sub = slug(fields.text("subcategory", "metadata.subcategory"))
     if stated:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from openviking.errors import InputError
 from openviking.skills.findings import Finding, Findings
+from openviking.skills.structure import owner_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +28,11 @@ class SkillFile:
     path: Path
     root: Path
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders from the root to the skill's own."""
+        return self.path.parent.relative_to(self.root).parts
+
 
 @dataclass(slots=True)
 class Scan:
@@ -41,6 +47,13 @@ class Scan:
     files: list[SkillFile] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
+
+    def owner_levels(self) -> dict[Path, frozenset[tuple[str, ...]]]:
+        """Return by root which folders below it hold folders of owners; see structure.py."""
+        places: dict[Path, list[tuple[str, ...]]] = {}
+        for file in self.files:
+            places.setdefault(file.root, []).append(file.folders)
+        return {root: owner_levels(found) for root, found in places.items()}
 
 
 def is_skill_file(name: str) -> bool:

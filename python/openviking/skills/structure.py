@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 GENERAL = "general"
 """The category of skills that state none and lie in no category folder."""
@@ -26,6 +28,10 @@ DERIVED_DESCRIPTION_CHARS_MAX = 400
 
 CONTAINER_FOLDERS = frozenset({"skills", "skill", "agent", "dot-agent", "claude", "plugins"})
 """Folders that say where skills are kept, not what they are about."""
+
+OWNERS_MIN = 20
+OWNER_SKILLS_MAX = 2
+"""See ``owner_levels``."""
 
 _LINE_CHARS_MAX = 2000
 """Characters of one line that are looked at: bounds every pattern below on hostile input."""
@@ -63,12 +69,48 @@ def folder_category(folders: Sequence[str]) -> tuple[str, str]:
     ``web/css/grid-layout`` is category ``web``, subcategory ``css``: the last folder is the skill
     itself, the first is its category, the second its subcategory. If one of them only says where
     skills are kept (``skills``, ``.agent`` and the like), counting starts below the last such one.
-    A skill directly under the root is ``general``.
+    A skill directly under the root is ``general``. Folders that name owners (see
+    :func:`owner_levels`) are left out by the caller.
     """
-    names = [name for name in (slug(folder) for folder in folders[:-1]) if name]
-    containers = [at for at, name in enumerate(names) if name in CONTAINER_FOLDERS]
-    names = names[containers[-1] + 1 :] if containers else names
+    names = [slug(folder) for folder in folders[_level(folders) : -1]]
+    names = [name for name in names if name]
     return (names[0] if names else GENERAL, names[1] if len(names) > 1 else "")
+
+
+def owner_levels(places: Iterable[Sequence[str]]) -> frozenset[tuple[str, ...]]:
+    """Return the folders whose sub-folders say whose the skills are, not what they are about.
+
+    Collections of many authors keep their skills as ``skills/<owner>/<skill>``. A folder is such a
+    level if it has at least ``OWNERS_MIN`` sub-folders with skills in them, and half of these hold
+    no more than ``OWNER_SKILLS_MAX``: nobody divides a subject like that.
+
+    Args:
+        places: of each skill, the folders from the root to its own.
+    """
+    counts: dict[tuple[str, ...], Counter[str]] = {}
+    for folders in places:
+        at = _level(folders)
+        if at < len(folders) - 1:
+            counts.setdefault(tuple(folders[:at]), Counter())[folders[at]] += 1
+    return frozenset(
+        level
+        for level, owners in counts.items()
+        if len(owners) >= OWNERS_MIN and median_low(owners.values()) <= OWNER_SKILLS_MAX
+    )
+
+
+def without_owner(folders: Sequence[str], levels: frozenset[tuple[str, ...]]) -> Sequence[str]:
+    """Return *folders* without the one that names an owner, if there is one."""
+    at = _level(folders)
+    if at < len(folders) - 1 and tuple(folders[:at]) in levels:
+        return (*folders[:at], *folders[at + 1 :])
+    return folders
+
+
+def _level(folders: Sequence[str]) -> int:
+    """Return the place of the first folder that can name a category."""
+    containers = [at for at, folder in enumerate(folders[:-1]) if slug(folder) in CONTAINER_FOLDERS]
+    return containers[-1] + 1 if containers else 0
 
 
 def headings(body: str) -> list[tuple[int, str]]:
