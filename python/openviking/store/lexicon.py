@@ -342,25 +342,31 @@ def _telling(state: _State, stems: Mapping[str, str]) -> list[_Word]:
     Words of grammar and words of most skills are passed over while there are others: they tell
     nothing about a task, and in a store of few skills chance makes them look rare.
     """
-    words: dict[str, str] = {}
+    content: dict[str, str] = {}
+    grammar: dict[str, str] = {}
     for word, stem in stems.items():
-        words.setdefault(stem, word)
+        (grammar if word in FUNCTION_WORDS else content).setdefault(stem, word)
+    limit = max(_COMMON_ROWS_MIN, _COMMON_SHARE * len(state.ids))
+    words = _look_up(state, content)
+    telling = [word for word in words if word.skills <= limit]
+    return telling or words + _look_up(state, grammar)
+
+
+def _look_up(state: _State, words: Mapping[str, str]) -> list[_Word]:
+    """Find the stems that stand anywhere; *words* maps each to the word that it came from."""
     # Sorted, so that the order of the words cannot change the last bit of a sum.
     ordered = sorted(words)
     hashes = np.array([word_hash(stem) for stem in ordered], dtype=_HASH)
     parts = [(part, part.places(hashes)) for part in state.parts()]
-    limit = max(_COMMON_ROWS_MIN, _COMMON_SHARE * len(state.ids))
-    telling: list[_Word] = []
-    others: list[_Word] = []
+    found: list[_Word] = []
     for at, stem in enumerate(ordered):
-        found = [(part, places[at]) for part, places in parts if places[at].stop]
-        size = sum(place.stop - place.start for _, place in found)
+        places = [(part, slices[at]) for part, slices in parts if slices[at].stop]
+        size = sum(place.stop - place.start for _, place in places)
         if state.dead_count:
-            size -= sum(int(state.is_dead[part.rows[place]].sum()) for part, place in found)
+            size -= sum(int(state.is_dead[part.rows[place]].sum()) for part, place in places)
         if size:
-            is_plain = words[stem] in FUNCTION_WORDS or size > limit
-            (others if is_plain else telling).append(_Word(words[stem], found, size))
-    return telling or others
+            found.append(_Word(words[stem], places, size))
+    return found
 
 
 def _best(
