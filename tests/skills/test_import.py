@@ -52,6 +52,23 @@ def test_an_import_adds_and_the_next_one_encodes_nothing(
     assert encoder.texts_encoded == encoded
 
 
+def test_a_skill_that_only_changes_its_category_keeps_its_vectors(
+    skills: Skills, encoder: HashingEncoder, folder: Path, write_skill: WriteSkill
+):
+    write_skill("documents/pdf", text="# Tables\n\nRead tables from a PDF file.")
+    skills.import_paths([folder])
+    encoded = encoder.texts_encoded
+    assert skills.get("pdf").category == "documents"
+
+    # Seen from its own parent folder, the file lies in no category.
+    report = skills.import_paths([folder / "documents"])
+
+    assert (report.updated, report.passages_encoded) == (("pdf",), 0)
+    assert encoder.texts_encoded == encoded
+    assert skills.get("pdf").category == "general"
+    assert skills.search("tables from a pdf").hits[0].skill.category == "general"
+
+
 def test_a_changed_file_is_updated_under_its_id(
     skills: Skills, folder: Path, write_skill: WriteSkill
 ):

@@ -126,6 +126,15 @@ class Index:
                 self._update_graph(removed=ids)
             return count
 
+    def vectors(self, ids: RowIds) -> Vectors:
+        """Return a copy of the vectors of *ids*, (n, dim) float32 for ids (n,) int64.
+
+        Raises:
+            NotFoundError: an id is not there.
+            ShapeError: *ids* is not (n,) int64.
+        """
+        return self._rows.rows(ids)
+
     def search(
         self, queries: Vectors, k: int, *, allow: RowIds | None = None
     ) -> tuple[RowIds, Scores]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from openviking.errors import NotFoundError
 from openviking.skills.structure import GENERAL, slug
 
 if TYPE_CHECKING:
@@ -178,6 +179,13 @@ class Catalog:
         self._next_row = 0
         self._owners: dict[int, str] = {}
         self._snapshot = Snapshot({}, (), {}, {})
+
+    def vectors(self, entry: Entry) -> Vectors | None:
+        """Return the vectors of an entry's passages; None if it has been replaced meanwhile."""
+        try:
+            return self._index.vectors(entry.rows)
+        except NotFoundError:
+            return None
 
     @property
     def snapshot(self) -> Snapshot:

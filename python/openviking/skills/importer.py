@@ -203,11 +203,11 @@ class Importer:
     def _flush(self, run: _Run) -> None:
         if not run.pending:
             return
-        entries = self._writer.prepare(run.pending)
+        prepared = self._writer.prepare(run.pending)
         # An id that another file of this import has taken over is not removed.
         gone = [skill_id for skill_id in run.renamed if skill_id not in run.taken]
-        self._writer.commit(entries, gone)
-        run.passages_encoded += sum(len(entry.passages) for entry in entries)
+        self._writer.commit(prepared.entries, gone)
+        run.passages_encoded += prepared.encoded_count
         run.pending, run.renamed = [], []
 
     def _prune(self, roots: Sequence[Path], run: _Run) -> None:

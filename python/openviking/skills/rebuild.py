@@ -58,7 +58,7 @@ class Rebuild:
                 return
             try:
                 skills = self._read(self._stale[start : start + BATCH_SKILLS])
-                self._writer.refresh(self._writer.prepare(skills))
+                self._writer.refresh(self._writer.prepare(skills).entries)
             except OpenVikingError:
                 # The store or the model fails for everyone and is reported by /health; trying on
                 # would only fail again. The skills stay listed and are encoded at the next start.

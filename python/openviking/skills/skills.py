@@ -211,7 +211,7 @@ class Skills:
     def put(self, skills: Sequence[Skill]) -> None:
         """Store finished records, new ones or in place of those of their ids, and encode them."""
         for start in range(0, len(skills), BATCH_SKILLS):
-            self._writer.commit(self._writer.prepare(skills[start : start + BATCH_SKILLS]))
+            self._writer.commit(self._writer.prepare(skills[start : start + BATCH_SKILLS]).entries)
         self._relate()
 
     def delete(self, skill_id: str) -> None:
@@ -290,7 +290,7 @@ class Skills:
                 self._related.warm()
 
     def _write(self, draft: Skill) -> Skill:
-        written = self._writer.commit(self._writer.prepare([draft]))
+        written = self._writer.commit(self._writer.prepare([draft]).entries)
         self._relate()
         return self._related.complete(written)[0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 
     from openviking.skills.catalog import Catalog, Place
     from openviking.store.port import Store
-    from openviking.types import PassageVectors, Skill, TextEncoder, Vectors
+    from openviking.types import PassageVectors, Skill, SkillPassage, TextEncoder, Vectors
 
 LOAD_SKILLS = 512
 """Skills that are put into the index at a time when the store is loaded: bounds the copies."""
 
 ENCODE_PASSAGES = 16
 """Passages encoded between two looks at whether to stop: about half a second of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Skills ready to be stored; ``encoded_count`` passages of them went through the model."""
+
+    entries: list[SkillEntry]
+    encoded_count: int
 
 
 class SkillWriter:
@@ -73,21 +81,47 @@ class SkillWriter:
         self._catalog.replace(batch)
         return stale
 
-    def prepare(self, skills: Sequence[Skill]) -> list[SkillEntry]:
+    def prepare(self, skills: Sequence[Skill]) -> Prepared:
         """Cut and encode *skills*; the slow part of a write, done outside every lock.
+
+        A skill whose texts have not changed, but only its category, say, keeps its vectors.
 
         Raises:
             OverloadedError: the skills are being closed; nothing was written.
         """
         cut = [cut_passages(skill, self._encoder) for skill in skills]
-        vectors = self._encode([passage.text for passages in cut for passage in passages])
+        known = [
+            self._known_vectors(skill, passages)
+            for skill, passages in zip(skills, cut, strict=True)
+        ]
+        texts = [
+            passage.text
+            for passages, vectors in zip(cut, known, strict=True)
+            if vectors is None
+            for passage in passages
+        ]
+        encoded = self._encode(texts)
         entries: list[SkillEntry] = []
         at = 0
-        for skill, passages in zip(skills, cut, strict=True):
-            rows = np.ascontiguousarray(vectors[at : at + len(passages)])
+        for skill, passages, vectors in zip(skills, cut, known, strict=True):
+            rows = vectors
+            if rows is None:
+                rows = np.ascontiguousarray(encoded[at : at + len(passages)])
+                at += len(passages)
             entries.append(SkillEntry(skill, passages, rows, self.build_id))
-            at += len(passages)
-        return entries
+        return Prepared(entries, len(texts))
+
+    def _known_vectors(self, skill: Skill, passages: Sequence[SkillPassage]) -> Vectors | None:
+        """Return the vectors that these passages have already, None if their texts may differ."""
+        entry = self._catalog.snapshot.entries.get(skill.id)
+        if entry is None or entry.summary is None or not skill.digest:
+            return None
+        held = entry.skill
+        is_same = (
+            (held.digest, held.name, held.description, held.examples)
+            == (skill.digest, skill.name, skill.description, skill.examples)
+        ) and entry.places == tuple((p.part, p.start, p.end) for p in passages)
+        return self._catalog.vectors(entry) if is_same and entry.row_count else None
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         blocks = [np.zeros((0, self._encoder.dim), np.float32)]

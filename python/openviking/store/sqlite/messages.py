@@ -29,7 +29,7 @@ COLUMNS = "seq, role, content, metadata, messages.created_at, reply_to"
 
 @dataclass(frozen=True, slots=True)
 class PreparedMessage:
-    """A checked message as column values; ``about`` and ``words`` are indexed beside the content."""
+    """A checked message as column values; ``about`` and ``words`` are indexed besides."""
 
     role: str
     content: str
