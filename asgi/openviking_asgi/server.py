@@ -82,6 +82,7 @@ def serve(
 def _open_configured(settings: Settings) -> Engine:
     engine = Engine.open(settings)
     try:
+        engine.warm()
         engine.start_watching()
     except BaseException:
         engine.close()

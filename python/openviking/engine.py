@@ -193,6 +193,13 @@ class Engine:
     def _find_skills(self, query: str, k: int) -> list[tuple[Skill, float]]:
         return [(hit.skill, hit.score) for hit in self.skills.search(query, k=k).hits]
 
+    def warm(self) -> None:
+        """Do what the first request would otherwise wait for; a server calls it before it is ready.
+
+        Encodes a few sentences, which also brings the model's weights into memory.
+        """
+        self.skills.warm()
+
     def start_watching(self) -> None:
         """Import the configured skill folders in the background, then follow their edits."""
         if self.settings.skills.folders:

@@ -69,7 +69,7 @@ SENTENCES = (
 
 
 class Background:
-    """The sentences as vectors, encoded once, when the first search needs them. Safe for threads.
+    """The sentences as vectors, encoded once, at the latest for the first search. Safe for threads.
 
     Args:
         encoder: not closed here.
@@ -79,6 +79,10 @@ class Background:
         self._encoder = encoder
         self._lock = threading.Lock()
         self._known: Vectors | None = None
+
+    def warm(self) -> None:
+        """Encode the sentences now, so that no search has to wait for them."""
+        self._vectors  # noqa: B018 - the property does the work, once
 
     @property
     def _vectors(self) -> Vectors:
