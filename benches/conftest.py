@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import json
@@ -97,7 +98,8 @@ def server(storage: Path) -> Iterator[Server]:
             ready_s = time.perf_counter() - started
             connection.request("GET", "/skills/hierarchical")
             skill_count = json.loads(connection.getresponse().read())["total_skills"]
-            yield Server(connection, process.pid, ready_s, skill_count)
+            with contextlib.closing(connection):
+                yield Server(connection, process.pid, ready_s, skill_count)
         finally:
             process.send_signal(signal.SIGTERM)
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::mask::BLOCK;
 
 /// int8 row scans that are worth a second thread: starting one costs as much as 3,000 of them.
-const ROWS_PER_THREAD: usize = 16_384;
+const ROWS_PER_THREAD: usize = 8_192;
 
 /// Run `scan` over all of `blocks` blocks, cut into as many parts as threads are worth it.
 pub fn in_parts<T: Send>(
