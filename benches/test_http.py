@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,9 +72,17 @@ def test_a_skill_search_never_seen_before(
         rounds=ROUNDS,
         warmup_rounds=5,
     )
-    benchmark.extra_info["skills"] = server.skill_count
+    benchmark.extra_info.update(skills=server.skill_count, ready_s=round(server.ready_s, 2))
+    benchmark.extra_info.update(memory_mb(server.pid))
     assert answer["query"]
     within_target("skill_search_http_uncached")
+
+
+def memory_mb(pid: int) -> dict[str, int]:
+    """Resident, proportional and anonymous memory of a process in MB, as the kernel counts them."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]
+    kilobytes = {name: int(value.split()[0]) for name, value in (line.split(":") for line in lines)}
+    return {f"{name.lower()}_mb": kilobytes[name] // 1000 for name in ("Rss", "Pss", "Anonymous")}
 
 
 def ids(answer: dict[str, Any]) -> list[str]:
