@@ -50,6 +50,7 @@ model-builds: model ## every build of the model, for the tests that compare them
 
 .PHONY: serve
 serve: model ## run the server on 127.0.0.1:8002 with the example skills and commands
+	@$(BIN)/openviking skills import examples/skills
 	@exec $(BIN)/openviking serve --port $(PORT) --skills examples/skills --commands examples/commands
 
 .PHONY: test
