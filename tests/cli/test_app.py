@@ -157,6 +157,8 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(environ: dict[str, str]):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell lets its background jobs ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads run here
     )
     with process:
         # It opens its standard input at once and then waits for us.
