@@ -230,9 +230,12 @@ def test_recall_of_the_graph_on_clustered_rows(large: tuple[Index, Vectors]):
     found, scores = index.search(queries, 10)
     hits = [len(np.intersect1d(a, b)) for a, b in zip(found, exact - 1000, strict=True)]
     assert np.mean(hits) / 10 >= 0.98
-    # What is found is scored from the true vectors and in order.
+    # What is found is scored from the true vectors and in order; a graph may miss the best row,
+    # and which one it misses changes with the order in which its threads added the rows.
     assert (np.diff(scores, axis=1) <= 0).all()
-    np.testing.assert_array_equal(scores[:, 0], exact_scores[:, 0])
+    is_same = found[:, 0] == exact[:, 0] - 1000
+    assert is_same.mean() >= 0.98
+    np.testing.assert_array_equal(scores[is_same, 0], exact_scores[is_same, 0])
 
 
 def test_the_graph_refuses_what_the_scan_refuses(large: tuple[Index, Vectors]):
