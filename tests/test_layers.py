@@ -18,7 +18,7 @@ PACKAGES = {
 LEVELS = {
     "errors": 0, "types": 0, "version": 0, "_native": 0,
     "checks": 1, "config": 1, "vectors": 1, "frontmatter": 1, "performance": 1,
-    "encoder": 2, "cache": 2, "index": 2, "store": 2,
+    "encoder": 2, "cache": 2, "index": 2, "store": 2, "retrieval": 2,
     "skills": 3, "resources": 3, "conversation": 3, "commands": 3,
     "engine": 4, "evaluation": 4,
     "cli": 5, "__main__": 6,

@@ -66,3 +66,7 @@ class EncoderError(BackendError):
 
 class StoreError(BackendError):
     """The store cannot be opened, read or written."""
+
+
+class StoreInUseError(StoreError):
+    """Another process, or another store of this one, holds the storage folder."""

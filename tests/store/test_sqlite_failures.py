@@ -15,7 +15,7 @@ import apsw
 import pytest
 from tests.store.conftest import entry, skill
 
-from openviking.errors import StoreError
+from openviking.errors import StoreError, StoreInUseError
 from openviking.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_a_second_process_is_refused_and_told_who_is_first(tmp_path: Path) -> No
 
 def test_a_second_store_in_this_process_is_refused_too(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    with pytest.raises(StoreError, match="already in use"):
+    with pytest.raises(StoreInUseError, match="already in use"):
         SqliteStore(tmp_path)
     store.close()
 

@@ -14,7 +14,7 @@ import click
 
 from openviking.cli.options import State, common, model, setting, storage
 from openviking.cli.output import bytes_text, plain, print_json
-from openviking.errors import BackendError, InputError, OpenVikingError
+from openviking.errors import BackendError, InputError, OpenVikingError, StoreInUseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,10 +152,8 @@ def check_storage(settings: Settings) -> Check:
     path = settings.storage.path
     try:
         store = SqliteStore(path)
-    except OpenVikingError as error:
-        if "already in use" in str(error):
-            return Check("storage", "warning", str(error), "fine if that is your server")
-        raise
+    except StoreInUseError as error:
+        return Check("storage", "warning", str(error), "fine if that is your server")
     try:
         store.check()
         counts = store.stats()

@@ -81,14 +81,12 @@ class State:
 @contextmanager
 def storage_hint() -> Iterator[None]:
     """Add to the store's refusal of a second process what a person at a shell can do."""
-    from openviking.errors import StoreError
+    from openviking.errors import StoreInUseError
 
     try:
         yield
-    except StoreError as error:
-        if "already in use" not in str(error):
-            raise
-        raise StoreError(
+    except StoreInUseError as error:
+        raise StoreInUseError(
             f"{error}; if that is a running server, ask it over HTTP instead (its /docs page "
             "lists the routes)"
         ) from error

@@ -1,32 +1,25 @@
-"""Cut a skill into passages, the pieces that have vectors of their own.
+"""What of a skill gets a vector of its own: one summary, examples, and pieces of the body.
 
-A skill gives one summary (name and description), up to eight examples, and body passages. The sizes
-weigh three things: the encoder was trained on short texts and blurs long ones, it reads 384 tokens
-at most, and every token costs time at import (about 0.2 ms each on two cores).
+A skill gives one summary (name and description), up to eight examples, and body passages.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openviking.skills.structure import EXAMPLES_MAX, heading_of, next_fence
+from openviking.retrieval.passages import NAME_CHARS_MAX, PIECE_TOKENS, cut_text
+from openviking.skills.structure import EXAMPLES_MAX
 from openviking.types import SkillPassage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from openviking.types import Skill, TextEncoder
 
 PASSAGES_VERSION = 1
 """Counts up when the same skill would be cut differently: stored vectors are then made anew."""
 
-BODY_TOKENS = 224
-"""Tokens of a body passage, headings in front included: a section or two of a usual skill."""
-
-SECTION_TOKENS_MIN = 128
-"""A heading starts a new passage only if the one before it has at least this many tokens."""
+BODY_TOKENS = PIECE_TOKENS
+"""Tokens of a body passage, headings in front included."""
 
 BODY_PASSAGES_MAX = 12
 """Body passages per skill. Twelve hold some 10 kB, the whole body of four skills in five; of a
@@ -34,25 +27,6 @@ longer one the later headings are kept as one outline passage, and its words sta
 
 BODY_CHARS_MAX = 200_000
 """Characters of a body that are looked at for passages."""
-
-_RUN_CHARS_MAX = 48
-_PREFIX_CHARS_MAX = 160
-_OUTLINE_CHARS_MAX = 900
-_TABLE_RULE = re.compile(r"^[\s|:+=_*-]+$")
-_NOISE = re.compile(r"\*\*|__|`+|<!--.{0,200}?-->|\|")
-_LONG_RUN = re.compile(rf"\S{{{_RUN_CHARS_MAX + 1},}}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A heading, paragraph, list or code block, with its place in the body."""
-
-    start: int
-    end: int
-    text: str
-    path: tuple[str, ...]
-    is_heading: bool = False
-    tokens: int = 0
 
 
 def cut_passages(skill: Skill, encoder: TextEncoder) -> tuple[SkillPassage, ...]:
@@ -75,122 +49,6 @@ def summary_text(skill: Skill) -> str:
 
 
 def _body_passages(skill: Skill, encoder: TextEncoder) -> list[SkillPassage]:
-    blocks = list(_blocks(skill.body[:BODY_CHARS_MAX]))
-    if not blocks:
-        return []
-    budget = max(8, min(BODY_TOKENS, encoder.tokens_max - 2) - _prefix_tokens(skill, encoder))
-    sized = [piece for block in _sized(blocks, encoder) for piece in _split(block, budget, encoder)]
-    groups = list(_pack(sized, budget))
-    kept = [_passage(skill, group) for group in groups[:BODY_PASSAGES_MAX]]
-    rest = [block for group in groups[BODY_PASSAGES_MAX:] for block in group]
-    titles = list(dict.fromkeys(block.path[-1] for block in rest if block.path))
-    if titles:
-        outline = f"{_name(skill)} also covers: " + "; ".join(titles)
-        kept.append(SkillPassage("body", outline[:_OUTLINE_CHARS_MAX], rest[0].start, rest[-1].end))
-    return [passage for passage in kept if passage.text]
-
-
-def _prefix_tokens(skill: Skill, encoder: TextEncoder) -> int:
-    """Room for the headings in front of a passage: the skill's name and one more heading."""
-    return int(encoder.token_counts([_name(skill)])[0]) + 8
-
-
-def _name(skill: Skill) -> str:
-    return re.sub(r"[-_]+", " ", skill.name).strip()[:_PREFIX_CHARS_MAX]
-
-
-def _blocks(body: str) -> Iterator[_Block]:
-    """Yield blocks: headings alone, fenced code whole, else runs of lines without a blank one."""
-    path: list[tuple[int, str]] = []
-    run: list[str] = []
-    run_start, at, fence = 0, 0, ""
-    for line in body.split("\n"):
-        was_open, fence = fence, next_fence(line, fence)
-        heading = None if fence or was_open else heading_of(line)
-        if heading or not (line.strip() or fence):
-            yield from _block(run, run_start, path)
-            run = []
-        if heading:
-            level, title = heading
-            path = [(depth, text) for depth, text in path if depth < level] + [(level, title)]
-            yield _Block(at, at + len(line), title, _titles(path), is_heading=True)
-        elif line.strip():
-            run_start = run_start if run else at
-            run.append(line)
-        at += len(line) + 1
-    yield from _block(run, run_start, path)
-
-
-def _block(run: list[str], start: int, path: list[tuple[int, str]]) -> Iterator[_Block]:
-    text = "\n".join(cleaned for line in run if (cleaned := _clean(line)))
-    if text:
-        yield _Block(start, start + sum(map(len, run)) + len(run) - 1, text, _titles(path))
-
-
-def _titles(path: list[tuple[int, str]]) -> tuple[str, ...]:
-    return tuple(title for _, title in path)
-
-
-def _clean(line: str) -> str:
-    """Drop what only draws: fences, table rules, emphasis; shorten runs such as keys and URLs."""
-    if _TABLE_RULE.match(line) or (next_fence(line, "") and not line.strip().strip("`~")):
-        return ""
-    text = " ".join(_NOISE.sub(" ", line).split())
-    return _LONG_RUN.sub(lambda run: run[0][:_RUN_CHARS_MAX], text)
-
-
-def _sized(blocks: Sequence[_Block], encoder: TextEncoder) -> list[_Block]:
-    counts = encoder.token_counts([block.text for block in blocks]) - 2
-    return [
-        _Block(block.start, block.end, block.text, block.path, block.is_heading, int(tokens))
-        for block, tokens in zip(blocks, counts, strict=True)
-    ]
-
-
-def _split(block: _Block, budget: int, encoder: TextEncoder) -> list[_Block]:
-    """Halve a block at a line end, else at a space, else anywhere, until each part fits."""
-    if block.tokens <= budget or len(block.text) < 2:
-        return [block]
-    middle = len(block.text) // 2
-    cut = max(block.text.rfind(mark, middle // 2, middle + 1) for mark in ("\n",))
-    if cut <= 0:
-        cut = block.text.rfind(" ", middle // 2, middle + 1)
-    cut = cut if cut > 0 else middle
-    # Cleaning moved the characters, so the place of a part is known only in proportion.
-    seam = block.start + (block.end - block.start) * cut // len(block.text)
-    parts = [
-        _Block(block.start, seam, block.text[:cut].strip(), block.path),
-        _Block(seam, block.end, block.text[cut:].strip(), block.path),
-    ]
-    sized = _sized([part for part in parts if part.text], encoder)
-    return [piece for part in sized for piece in _split(part, budget, encoder)]
-
-
-def _pack(blocks: Sequence[_Block], budget: int) -> Iterator[list[_Block]]:
-    """Fill passages with neighbouring blocks; a heading begins one unless the last is short."""
-    group: list[_Block] = []
-    tokens = 0
-    for block in blocks:
-        is_full = tokens + block.tokens > budget
-        if group and (is_full or (block.is_heading and tokens >= SECTION_TOKENS_MIN)):
-            yield from _nonempty(group)
-            group, tokens = [], 0
-        group.append(block)
-        tokens += block.tokens
-    yield from _nonempty(group)
-
-
-def _nonempty(group: list[_Block]) -> Iterator[list[_Block]]:
-    """Pass over groups of headings without any text: the next passage has them as its path."""
-    if not all(block.is_heading for block in group):
-        yield group
-
-
-def _passage(skill: Skill, group: list[_Block]) -> SkillPassage:
-    first = group[0]
-    above = first.path[:-1] if first.is_heading else first.path
-    # The first heading of a body is nearly always the skill's name in other words.
-    titles = list(dict.fromkeys([_name(skill), *above[1:]] if above else [_name(skill)]))
-    prefix = " > ".join(titles)[:_PREFIX_CHARS_MAX]
-    text = "\n".join(block.text for block in group)
-    return SkillPassage("body", f"{prefix}\n{text}", first.start, group[-1].end)
+    name = re.sub(r"[-_]+", " ", skill.name).strip()[:NAME_CHARS_MAX]
+    pieces = cut_text(skill.body[:BODY_CHARS_MAX], name, encoder, count_max=BODY_PASSAGES_MAX)
+    return [SkillPassage("body", piece.text, piece.start, piece.end) for piece in pieces]

@@ -11,6 +11,8 @@ from collections import Counter
 from statistics import median_low
 from typing import TYPE_CHECKING
 
+from openviking.retrieval.markdown import LINE_CHARS_MAX, heading_of, next_fence, plain_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -33,12 +35,6 @@ OWNERS_MIN = 20
 OWNER_SKILLS_MAX = 2
 """See ``owner_levels``."""
 
-_LINE_CHARS_MAX = 2000
-"""Characters of one line that are looked at: bounds every pattern below on hostile input."""
-
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
-_CLOSING_SIGNS = re.compile(r"(?:^|[ \t]+)#+$")
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _EXAMPLE_HEADING = re.compile(
     r"^(?:\w+ )?examples?\b|^usage\b|^when to use\b|^triggers?\b|^use cases?\b|\bexamples?$",
     re.IGNORECASE,
@@ -46,7 +42,6 @@ _EXAMPLE_HEADING = re.compile(
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+(.+)$")
 _QUOTED = re.compile(r"^[\"“]([^\"”]{8,})[\"”]")
 _PROSE = re.compile(r"^[^`|{}<>$\\]+$")
-_INLINE_MARK = re.compile(r"\*\*|__|`|\[(?=[^\]]*\]\()|(?<=\w)\]\([^)]*\)")
 _LABEL = re.compile(r"^(?:purpose|description|overview|summary|goal)\s*:\s*", re.IGNORECASE)
 
 
@@ -125,31 +120,6 @@ def headings(body: str) -> list[tuple[int, str]]:
     return found
 
 
-def heading_of(line: str) -> tuple[int, str] | None:
-    """Return level and title if *line* is a Markdown heading; ``# C#`` keeps its sign."""
-    match = _HEADING.match(line[:_LINE_CHARS_MAX])
-    if match is None:
-        return None
-    title = plain_text(_CLOSING_SIGNS.sub("", match[2].strip()))
-    return (len(match[1]), title) if title else None
-
-
-def next_fence(line: str, fence: str) -> str:
-    """Return the code fence that is open after *line*, given the one open before it ('' = none)."""
-    match = _FENCE.match(line)
-    if match is None:
-        return fence
-    if not fence:
-        return match[1]
-    closes = match[1].startswith(fence) and not line.strip().strip(fence[0])
-    return "" if closes else fence
-
-
-def plain_text(markdown: str) -> str:
-    """Remove emphasis, code marks and link targets from one line."""
-    return _INLINE_MARK.sub("", markdown[:_LINE_CHARS_MAX]).strip()
-
-
 def find_examples(body: str) -> tuple[str, ...]:
     """Return requests that the body itself gives as examples, in order, at most ``EXAMPLES_MAX``.
 
@@ -179,7 +149,7 @@ def find_examples(body: str) -> tuple[str, ...]:
 
 
 def _example(line: str) -> str:
-    bullet = _BULLET.match(line[:_LINE_CHARS_MAX])
+    bullet = _BULLET.match(line[:LINE_CHARS_MAX])
     if bullet is None:
         return ""
     quoted = _QUOTED.match(bullet[1])

@@ -6,7 +6,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from openviking.errors import StoreError
+from openviking.errors import StoreError, StoreInUseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,8 @@ class FolderLock:
     lock a different inode of the same name. Its content, the owner's process id, is for people.
 
     Raises:
-        StoreError: another store holds the folder, or the folder cannot be written.
+        StoreInUseError: another store holds the folder.
+        StoreError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +38,7 @@ class FolderLock:
         except OSError as error:
             owner = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
-            raise StoreError(
+            raise StoreInUseError(
                 f"store {folder}: already in use by process {owner or 'unknown'}; stop it, or give "
                 f"this one another storage path ({error.strerror})"
             ) from error

@@ -1,0 +1,1 @@
+"""What searches of texts share: how a text is cut, how meaning and words become one score."""
