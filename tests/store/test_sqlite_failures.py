@@ -54,7 +54,7 @@ def test_a_second_process_is_refused_and_told_who_is_first(tmp_path: Path) -> No
         tmp_path,
     )
     assert f"already in use by process {os.getpid()}" in second.stderr
-    assert "StoreError" in second.stderr
+    assert "StoreInUseError" in second.stderr
     store.append_message("s", "user", "still fine", {})
     store.close()
     SqliteStore(tmp_path).close()
