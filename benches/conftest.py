@@ -39,6 +39,11 @@ class Server:
     ready_s: float
     skill_count: int
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.connection.port
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST *body* as JSON and return the decoded answer; any status but 200 is a failure."""
         self.connection.request(

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import ROOT, connect
+from .load import run_load
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -51,16 +59,70 @@ def test_a_repeated_embedding(
     within_target("embedding_http_repeated")
 
 
-def test_a_skill_search_with_a_known_query(
+def test_a_skill_search_with_a_known_embedding(
     benchmark: BenchmarkFixture, server: Server, within_target: Callable[[str], None]
 ):
-    query = {"query": "extract tables from a PDF file"}
-    first = server.post("/skills/search", query)
-    answer = benchmark(server.post, "/skills/search", query)
+    def embedded() -> tuple[tuple[str], dict[str, Any]]:
+        query = new_query()
+        server.post("/embeddings", {"text": query})
+        return (query,), {}
+
+    answer = benchmark.pedantic(
+        lambda text: server.post("/skills/search", {"query": text}),
+        setup=embedded,
+        rounds=ROUNDS,
+        warmup_rounds=5,
+    )
     benchmark.extra_info["skills"] = server.skill_count
-    assert ids(answer) == ids(first)
-    assert answer["found_count"] == len(answer["skills"]) > 0
+    assert answer["found_count"] == len(answer["skills"])
     within_target("skill_search_http")
+
+
+def test_a_repeated_skill_search_beside_a_bare_route(
+    benchmark: BenchmarkFixture, server: Server, tmp_path: Path
+):
+    query = {"query": "extract tables from a PDF file"}
+    answer = server.post("/skills/search", query)
+    assert answer["found_count"] == len(answer["skills"]) > 0
+    body = json.dumps(query).encode()
+    with bare_server(answer, tmp_path) as bare_port:
+        rounds = [
+            (one_client(server.port, "/skills/search", body), one_client(bare_port, "/", body))
+            for _ in range(5)
+        ]
+        many = run_load(server.port, "/skills/search", body, clients=16, requests=10_000)
+    benchmark.pedantic(server.post, ("/skills/search", query), rounds=ROUNDS, warmup_rounds=5)
+    ratio = statistics.median(ours / bare for ours, bare in rounds)
+    benchmark.extra_info.update(
+        times_bare_starlette=round(ratio, 2),
+        p50_ms=round(statistics.median(ours for ours, _ in rounds), 3),
+        per_s_16_clients=round(many.per_s),
+        p99_ms_16_clients=round(many.quantile_ms(0.99), 2),
+    )
+    benchmark.extra_info["target"] = "skill_search_http_repeated"
+    assert ids(server.post("/skills/search", query)) == ids(answer)
+    assert ratio <= 2.5, f"a repeated search takes {ratio:.2f} times as long as a bare route"
+
+
+def one_client(port: int, path: str, body: bytes) -> float:
+    """Median milliseconds of a request of one client."""
+    return run_load(port, path, body, clients=1, requests=1_000).quantile_ms(0.5)
+
+
+@contextmanager
+def bare_server(answer: dict[str, Any], folder: Path) -> Iterator[int]:
+    """Serve *answer* from a Starlette application that does nothing else; yield its port."""
+    document = folder / "answer.json"
+    document.write_text(json.dumps(answer), "utf-8")
+    command = [sys.executable, "-m", "benches.bare", str(document)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        try:
+            assert process.stdout is not None
+            connection = connect(process.stdout)
+            connection.close()
+            yield connection.port
+        finally:
+            process.terminate()
 
 
 def test_a_skill_search_never_seen_before(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tests.skills.conftest import WriteSkill
 
+    from openviking.encoder.fake import HashingEncoder
     from openviking.skills import Skills, SkillSearch
     from openviking.store import SqliteStore
 
@@ -52,6 +53,23 @@ def test_the_fitting_skill_comes_first_with_its_reasons(stocked: Skills):
     assert [hit.score for hit in found.hits] == sorted(
         (hit.score for hit in found.hits), reverse=True
     )
+
+
+def test_a_question_asked_again_is_answered_from_memory_until_a_skill_changes(
+    stocked: Skills, encoder: HashingEncoder
+):
+    first = stocked.search("split a pdf into pages")
+    encoded = encoder.texts_encoded
+    stocked.count_use("split-pdf")
+
+    again = stocked.search("split a pdf into pages")
+    assert (ids(again), encoder.texts_encoded) == (ids(first), encoded)
+    assert [hit.score for hit in again.hits] == [hit.score for hit in first.hits]
+    assert (first.hits[0].skill.usage_count, again.hits[0].skill.usage_count) == (0, 1)
+
+    stocked.create(fields={"name": "pdf pages", "description": "split a pdf into pages"})
+    assert ids(stocked.search("split a pdf into pages"))[0] == "pdf-pages"
+    assert ids(stocked.search("split a pdf into pages", category="data")) == []
 
 
 def test_the_score_is_the_documented_sum(stocked: Skills, store: SqliteStore):

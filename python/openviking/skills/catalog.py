@@ -105,6 +105,11 @@ class Snapshot:
     _summaries: list[Summaries] = field(default_factory=list)
     _usual_best: list[float] = field(default_factory=list)
 
+    def latest(self, skill: Skill) -> Skill:
+        """Return the record of *skill*'s id as it is now, its usage count above all."""
+        entry = self.entries.get(skill.id)
+        return skill if entry is None else entry.skill
+
     def page(self, after: str | None) -> tuple[str, ...]:
         """Return the ids behind *after* in order."""
         return self.ids if after is None else self.ids[bisect_right(self.ids, after) :]

@@ -46,6 +46,12 @@ PASSAGES_PER_HIT = 8
 WORD_HITS = 50
 """Skills taken from the lexical side."""
 
+KNOWN_SEARCHES_MAX = 512
+"""Answers kept until a skill changes, for a question that is asked again."""
+
+KNOWN_HITS_MAX = 20
+"""Answers with more hits are not kept: with this many they take some 8 MB together."""
+
 MEANING_MIN = 0.10
 """A skill below this cosine is unrelated, whatever words it shares with the query."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ class Skills:
         self._related.warm()
         self._rebuild = Rebuild(store, self._writer, stale, self._stopping.is_set)
         self._rebuild.start()
+        self._known_hits = lru_cache(maxsize=scoring.KNOWN_SEARCHES_MAX)(self._hits)
 
     def search(
         self,
@@ -94,20 +96,25 @@ class Skills:
             LimitError: a *k* or a query that is too large.
             EncoderError: the model failed.
         """
-        ranking, is_cut = self._rank(query, k, category)
-        hits = ranking.families(k) if hierarchical else ranking.best(k)
-        skills = self._related.complete([hit.skill for hit in hits])
+        text, is_cut = clean_query(query)
+        wanted = category_filter(category)
+        snapshot = self._catalog.snapshot
+        # The version is part of the key: any change of a skill makes all answers new. Long answers
+        # are rare and would fill the memory.
+        find = self._known_hits if check_k(k) <= scoring.KNOWN_HITS_MAX else self._hits
+        hits, is_cut_by_model = find(snapshot.version, text, k, wanted, hierarchical=hierarchical)
+        skills = self._related.complete([snapshot.latest(hit.skill) for hit in hits])
         return SkillSearch(
             query=query,
             hits=tuple(
                 SkillHit(skill, hit.score, hit.why) for hit, skill in zip(hits, skills, strict=True)
             ),
-            truncated=is_cut,
+            truncated=is_cut or is_cut_by_model,
         )
 
     def rankings(self, query: str, *, k: int = 10) -> Rankings:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
-        ranking, _ = self._rank(query, k, None)
+        ranking, _ = self._rank(clean_query(query)[0], check_k(k), None)
         ranks = ranking.semantic_ranks
         return Rankings(
             words=tuple(ranking.evidence.words.ids[:k]),
@@ -116,11 +123,14 @@ class Skills:
             is_fit=ranking.is_fit,
         )
 
-    def _rank(self, query: str, k: int, category: str | None) -> tuple[Ranking, bool]:
-        """Compare all skills with *query*; also say whether only its beginning was used."""
-        check_k(k)
-        text, is_cut = clean_query(query)
-        wanted = category_filter(category)
+    def _hits(
+        self, _version: int, text: str, k: int, wanted: str | None, *, hierarchical: bool
+    ) -> tuple[tuple[SkillHit, ...], bool]:
+        ranking, is_cut = self._rank(text, k, wanted)
+        return tuple(ranking.families(k) if hierarchical else ranking.best(k)), is_cut
+
+    def _rank(self, text: str, k: int, wanted: str | None) -> tuple[Ranking, bool]:
+        """Compare all skills with *text*; also say whether the model read only its beginning."""
         encoded = self._encoder.encode([text])
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
         snapshot, passages = self._catalog.scan(encoded.vectors, scanned, wanted)
@@ -131,8 +141,7 @@ class Skills:
             also=passages,
         )
         evidence = Evidence(encoded.vectors, passages, words)
-        is_cut = is_cut or bool(encoded.truncated[0])
-        return rank_skills(snapshot, evidence, self._background), is_cut
+        return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
 
     def get(self, skill_id: str) -> Skill:
         """Return one skill with its body; raises NotFoundError."""
