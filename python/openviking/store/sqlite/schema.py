@@ -196,7 +196,7 @@ INSERT INTO message_words (rowid, content, words, about, scope)
   SELECT number, content, words, about, scope FROM messages WHERE is_searchable;
 """
 
-# The third step: words of skills as weighed terms, see store/lexicon.py; filled when first opened.
+# The third step: words of skills as weighed terms, see store/bags.py; filled when first opened.
 _THIRD = """
 DROP TABLE skill_words;
 CREATE TABLE skill_terms (
@@ -206,7 +206,63 @@ CREATE TABLE skill_terms (
 ) STRICT;
 """
 
-_MIGRATIONS = (_FIRST, _SECOND, _THIRD)
+# Notes on the fourth step: resources that expire and can be searched.
+# - resources.number becomes AUTOINCREMENT: an index keeps these numbers, so none is given twice.
+# - Only the newest version of a URI has facts, terms and vectors: no other is searched or listed.
+# - resource_facts, one row for each top-level key of the metadata, repeats the URI, so that a page
+#   of a filtered list is one walk in its order.
+# - Facts and terms of resources that were there before are made when the store is next opened; a
+#   row of resource_terms says that both are there.
+# - The vectors of a resource are one value, (pieces, dim) float16 little-endian, and so are the
+#   places of its pieces, (pieces, 2) int32.
+_FOURTH = """
+CREATE TABLE new_resources (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  target_uri TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  is_newest INTEGER NOT NULL,
+  resource_type TEXT NOT NULL,
+  session_id TEXT,
+  metadata TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  content TEXT NOT NULL
+) STRICT;
+INSERT INTO new_resources
+  SELECT number, id, target_uri, version, is_newest, resource_type, session_id, metadata,
+    created_at, NULL, content FROM resources;
+DROP TABLE resources;
+ALTER TABLE new_resources RENAME TO resources;
+CREATE UNIQUE INDEX resources_by_version ON resources (target_uri, version);
+CREATE UNIQUE INDEX resources_newest ON resources (target_uri) WHERE is_newest = 1;
+CREATE INDEX resources_newest_by_type ON resources (resource_type, target_uri) WHERE is_newest = 1;
+CREATE INDEX resources_by_expiry ON resources (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE resource_facts (
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  target_uri TEXT NOT NULL,
+  resource INTEGER NOT NULL REFERENCES resources ON DELETE CASCADE,
+  PRIMARY KEY (key, value, target_uri)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX resource_facts_by_resource ON resource_facts (resource);
+
+CREATE TABLE resource_terms (
+  resource INTEGER PRIMARY KEY REFERENCES resources ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  terms BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE resource_vectors (
+  resource INTEGER PRIMARY KEY REFERENCES resources ON DELETE CASCADE,
+  build INTEGER NOT NULL REFERENCES builds,
+  spans BLOB NOT NULL,
+  vectors BLOB NOT NULL
+) STRICT;
+"""
+
+_MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 def prepare(connection: apsw.Connection, path: Path) -> None:
