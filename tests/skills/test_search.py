@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from openviking.errors import InputError, LimitError
@@ -97,9 +98,9 @@ def test_a_body_passage_lifts_a_skill_and_is_named(skills: Skills):
 
 
 def test_pooling_counts_a_share_of_a_passages_lead():
-    assert scoring.meaning_score(0.4, 0.6) == pytest.approx(0.54)
-    assert scoring.meaning_score(0.4, 0.3) == 0.4
-    assert scoring.meaning_score(0.4, None) == 0.4
+    summaries, passages = np.array([0.4, 0.4, 0.4]), np.array([0.6, 0.3, -1.0])
+
+    assert scoring.meaning_score(summaries, passages) == pytest.approx([0.54, 0.4, 0.4])
 
 
 @pytest.mark.parametrize("query", ["zebra unicorn", "?!... ;;", "xqzt"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openviking.store.lexicon import FIELDS, Lexicon, WordBag, word_bag
+from openviking.store.bags import FIELDS, WordBag, word_bag
+from openviking.store.lexicon import Lexicon
 
 if TYPE_CHECKING:
     from openviking.types import WordMatch
@@ -72,15 +73,24 @@ def test_a_filter_is_exact_however_small_its_share():
     assert [hit.rank for hit in hits] == [1, 2]
 
 
-def test_ids_that_are_wanted_come_behind_with_their_true_rank():
+def test_a_skill_beyond_the_limit_has_its_score_and_true_rank():
     lexicon = Lexicon()
     lexicon.update({f"s{at:02}": bag(body="pdf " + "filler " * at) for at in range(50)}, 1)
+    lexicon.update({"other": bag(body="else")}, 1)
 
-    hits = lexicon.match({"pdf": "pdf"}, 3, also=["s40", "s01", "gone"])
+    hits = lexicon.match({"pdf": "pdf"}, 3)
 
-    assert [(hit.id, hit.rank) for hit in hits] == [("s00", 1), ("s01", 2), ("s02", 3), ("s40", 41)]
-    assert hits.of("s40") == hits[3]
-    assert hits.of("s39") is None
+    assert [(hit.id, hit.rank) for hit in hits] == [("s00", 1), ("s01", 2), ("s02", 3)]
+    beyond = hits.of("s40")
+    assert beyond is not None
+    assert (beyond.rank, beyond.terms, beyond.fields) == (41, ("pdf",), ("body",))
+    assert hits.scores_of(["s40", "gone", "s00", "other"]).tolist() == [
+        beyond.score,
+        0.0,
+        hits[0].score,
+        0.0,
+    ]
+    assert hits.explain(["gone", "other", "s01"]) == [None, None, hits[1]]
 
 
 def test_words_of_grammar_count_only_where_there_is_nothing_else():
@@ -112,4 +122,4 @@ def test_repetition_saturates_and_length_counts_against_a_word():
     )
     hits = lexicon.match({"pdf": "pdf"}, 3)
     assert hits.ids == ["often", "once", "long"]
-    assert hits.scores["often"] < 3 * hits.scores["once"]
+    assert hits.scores[0] < 3 * hits.scores[1]

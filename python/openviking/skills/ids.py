@@ -11,8 +11,8 @@ from openviking.skills.structure import CONTAINER_FOLDERS, slug
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from openviking.skills.catalog import Entry
     from openviking.skills.scan import SkillFile
+    from openviking.skills.snapshot import Entry
 
 
 def choose_id(

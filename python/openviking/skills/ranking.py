@@ -13,9 +13,12 @@ from openviking.skills.search import SkillHit, Why
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from openviking.skills.background import Background
-    from openviking.skills.catalog import PassageHit, Snapshot
-    from openviking.store.lexicon import WordMatches
+    from openviking.skills.catalog import Nearest
+    from openviking.skills.snapshot import Snapshot
+    from openviking.store.matches import WordMatches
     from openviking.types import Vectors
 
 _FAMILY_SHARE = 0.5
@@ -27,12 +30,12 @@ class Evidence:
 
     Attributes:
         vector: (1, dim) float32, unit length.
-        passages: skill id -> its passage nearest to the query.
-        words: lexical hits, the skills of *passages* among them.
+        nearest: the skills with a passage near the query.
+        words: lexical hits.
     """
 
     vector: Vectors
-    passages: Mapping[str, PassageHit]
+    nearest: Nearest
     words: WordMatches
 
 
@@ -42,25 +45,36 @@ class Ranking:
 
     Attributes:
         snapshot: the skills.
-        order: ids of the candidates, best first, ties by id.
+        candidates: (n,) int64, their numbers, ascending.
+        meanings: (n,) float64, pooled cosines.
+        words: (n,) float64, bm25; 0 where no word matched.
+        scores: (n,) float64, fused.
+        order: candidates that are near enough, as places in the arrays above, best first.
         is_fit: whether the query is about the skills at all.
-        scores: fused score of every candidate.
-        meanings: pooled cosine of every candidate.
-        semantic_ranks: place by meaning, from 1, of those near in meaning.
         evidence: what the scores were made from.
     """
 
     snapshot: Snapshot
-    order: Sequence[str]
+    candidates: NDArray[np.int64]
+    meanings: NDArray[np.float64]
+    words: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    order: NDArray[np.int64]
     is_fit: bool
-    scores: Mapping[str, float]
-    meanings: Mapping[str, float]
-    semantic_ranks: Mapping[str, int]
     evidence: Evidence
 
     def best(self, k: int) -> list[SkillHit]:
         """Return the first *k* skills; none if none fits."""
-        return [self._hit(skill_id) for skill_id in self.order[:k]] if self.is_fit else []
+        return self._hits(self.order[:k]) if self.is_fit else []
+
+    def best_ids(self, k: int) -> tuple[str, ...]:
+        """Return the ids of the first *k* candidates, whether the query fits or not."""
+        return self._ids(self.candidates[self.order[:k]])
+
+    def best_ids_by_meaning(self, k: int) -> tuple[str, ...]:
+        """Return the ids of the *k* skills nearest in meaning."""
+        numbers = self.evidence.nearest.numbers
+        return self._ids(numbers[(-self._near_meanings()).argsort(kind="stable")[:k]])
 
     def families(self, k: int) -> list[SkillHit]:
         """Return *k* skills with each hit's family together: the hit, its parent, its sub-skills.
@@ -70,23 +84,26 @@ class Ranking:
         """
         if not self.is_fit:
             return []
-        fitting = frozenset(self.order)
-        hits: dict[str, SkillHit] = {}
-        for skill_id in self.order:
-            if len(hits) >= k:
+        ordered = self._ids(self.candidates[self.order])
+        place_of = dict(zip(ordered, self.order.tolist(), strict=True))
+        scores: list[float] = self.scores.tolist()
+        found: dict[str, SkillHit | None] = {}
+        for skill_id in ordered:
+            if len(found) >= k:
                 break
-            if skill_id not in hits:
-                hits[skill_id] = self._hit(skill_id)
+            found.setdefault(skill_id, None)
             for relative, relation in self._relatives(skill_id):
-                if relative in hits:
-                    continue
-                if relative in fitting:
-                    hits[relative] = self._hit(relative)
-                else:
+                if relative not in found and relative not in place_of:
                     skill = self.snapshot.entries[relative].skill
                     why = Why(0.0, 0.0, None, None, relation=relation)
-                    hits[relative] = SkillHit(skill, self.scores[skill_id] * _FAMILY_SHARE, why)
-        return list(hits.values())[:k]
+                    score = scores[place_of[skill_id]] * _FAMILY_SHARE
+                    found[relative] = SkillHit(skill, score, why)
+                else:
+                    found.setdefault(relative, None)
+        kept = dict(list(found.items())[:k])
+        places = [place_of[skill_id] for skill_id, hit in kept.items() if hit is None]
+        hits = iter(self._hits(np.array(places, dtype=np.int64)))
+        return [next(hits) if hit is None else hit for hit in kept.values()]
 
     def _relatives(self, skill_id: str) -> list[tuple[str, str]]:
         parent = self.snapshot.entries[skill_id].skill.parent_skill
@@ -100,65 +117,95 @@ class Ranking:
             and not entry.skill.disable_model_invocation
         ]
 
-    def _hit(self, skill_id: str) -> SkillHit:
-        entry = self.snapshot.entries[skill_id]
-        near = self.evidence.passages.get(skill_id)
-        match = self.evidence.words.of(skill_id)
-        why = Why(
-            meaning=self.meanings[skill_id],
-            words=0.0 if match is None else match.score,
-            semantic_rank=self.semantic_ranks.get(skill_id),
-            lexical_rank=None if match is None else match.rank,
-            fields=() if match is None else match.fields,
-            terms=() if match is None else match.terms,
-            passage=None if near is None else entry.places[near.position],
-        )
-        return SkillHit(entry.skill, self.scores[skill_id], why)
+    def _ids(self, numbers: NDArray[np.int64]) -> tuple[str, ...]:
+        ids = self.snapshot.ids
+        return tuple(ids[number] for number in numbers.tolist())
+
+    def _near_meanings(self) -> NDArray[np.float64]:
+        return self.meanings[self.candidates.searchsorted(self.evidence.nearest.numbers)]
+
+    def _semantic_ranks(self) -> Mapping[int, tuple[int, int]]:
+        """Map the number of a skill near in meaning to its rank and its nearest passage."""
+        nearest = self.evidence.nearest
+        order = (-self._near_meanings()).argsort(kind="stable")
+        numbers, positions = nearest.numbers[order].tolist(), nearest.positions[order].tolist()
+        ranked = enumerate(zip(numbers, positions, strict=True), 1)
+        return {number: (rank, position) for rank, (number, position) in ranked}
+
+    def _hits(self, places: NDArray[np.int64]) -> list[SkillHit]:
+        """Make the hits of candidates, with the reasons of each."""
+        numbers = self.candidates[places]
+        ids = self._ids(numbers)
+        near = self._semantic_ranks()
+        hits: list[SkillHit] = []
+        for skill_id, number, meaning, score, match in zip(
+            ids,
+            numbers.tolist(),
+            self.meanings[places].tolist(),
+            self.scores[places].tolist(),
+            self.evidence.words.explain(ids),
+            strict=True,
+        ):
+            entry = self.snapshot.entries[skill_id]
+            rank, position = near.get(number, (None, None))
+            passage = None if position is None else entry.places[position]
+            if match is None:
+                why = Why(meaning, 0.0, rank, None, passage=passage)
+            else:
+                why = Why(
+                    meaning, match.score, rank, match.rank, match.fields, match.terms, passage
+                )
+            hits.append(SkillHit(entry.skill, score, why))
+        return hits
 
 
 def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) -> Ranking:
     """Fuse both sides, and judge whether the query is about the skills at all."""
-    query, passages, words = evidence.vector, evidence.passages, evidence.words
-    # A skill that was written or deleted since the snapshot was taken is passed over.
-    matched = {i: score for i, score in words.scores.items() if i in snapshot.entries}
-    ids = [*passages, *(skill_id for skill_id in matched if skill_id not in passages)]
-    meanings = dict(zip(ids, _meanings(snapshot, ids, query, passages), strict=True))
-    top = [words.scores[skill_id] for skill_id in words.ids[: scoring.STANDOUT_HITS + 1]]
-    best_words, weight = (top[0] if top else 0.0), scoring.words_weight(top)
-    scores = {
-        skill_id: scoring.fused_score(meaning, matched.get(skill_id, 0.0), best_words, weight)
-        for skill_id, meaning in meanings.items()
-    }
-    near = sorted(passages, key=lambda skill_id: (-meanings[skill_id], skill_id))
-    fitting = [skill_id for skill_id in ids if meanings[skill_id] >= scoring.MEANING_MIN]
-    is_fit = bool(fitting) and scoring.fits(
-        max(meanings.values()),
+    words = evidence.words
+    candidates = _candidates(snapshot, evidence.nearest, words.ids)
+    ids = snapshot.ids
+    bm25 = words.scores_of([ids[number] for number in candidates.tolist()])
+    meanings = _meanings(snapshot, candidates, evidence)
+    top = words.scores[: scoring.STANDOUT_HITS + 1]
+    best_words = top[0] if top else 0.0
+    scores = scoring.fused_score(meanings, bm25, best_words, scoring.words_weight(top))
+    fitting = (meanings >= scoring.MEANING_MIN).nonzero()[0]
+    is_fit = bool(fitting.size) and scoring.fits(
+        float(meanings.max()),
         best_words,
         snapshot.usual_best(background),
-        background.resemblance(query),
+        background.resemblance(evidence.vector),
     )
-    return Ranking(
-        snapshot=snapshot,
-        order=sorted(fitting, key=lambda skill_id: (-scores[skill_id], skill_id)),
-        is_fit=is_fit,
-        scores=scores,
-        meanings=meanings,
-        semantic_ranks={skill_id: rank for rank, skill_id in enumerate(near, 1)},
-        evidence=evidence,
-    )
+    # Candidates stand in the order of their ids, so a stable sort breaks ties by id.
+    order = fitting[(-scores[fitting]).argsort(kind="stable")]
+    return Ranking(snapshot, candidates, meanings, bm25, scores, order, is_fit, evidence)
+
+
+def _candidates(snapshot: Snapshot, nearest: Nearest, matched: Sequence[str]) -> NDArray[np.int64]:
+    """Return the numbers of the skills that either side names, ascending."""
+    is_candidate = np.zeros(len(snapshot.ids), np.bool_)
+    is_candidate[nearest.numbers] = True
+    number_of = snapshot.numbers()
+    # A skill that was written or deleted since the snapshot was taken is passed over.
+    numbers = [number for i in matched if (number := number_of.get(i)) is not None]
+    is_candidate[numbers] = True
+    return is_candidate.nonzero()[0]
 
 
 def _meanings(
-    snapshot: Snapshot, ids: Sequence[str], query: Vectors, passages: Mapping[str, PassageHit]
-) -> list[float]:
+    snapshot: Snapshot, candidates: NDArray[np.int64], evidence: Evidence
+) -> NDArray[np.float64]:
     summaries = snapshot.summaries()
-    known = [row for skill_id in ids if (row := summaries.row_of.get(skill_id)) is not None]
-    # einsum adds up each row by itself: equal rows get equal sums, which a BLAS does not promise.
-    cosines = iter(np.einsum("ij,j->i", summaries.rows[known], query[0]).tolist() if known else ())
-    return [
-        scoring.meaning_score(
-            next(cosines) if skill_id in summaries.row_of else scoring.UNKNOWN_MEANING,
-            hit.cosine if (hit := passages.get(skill_id)) is not None else None,
+    rows = summaries.row_at[candidates]
+    cosines = np.full(len(candidates), scoring.UNKNOWN_MEANING)
+    known = rows >= 0
+    if known.any():
+        # einsum adds up each row by itself: equal rows get equal sums, which a BLAS does not
+        # promise.
+        cosines[known] = np.einsum(
+            "ij,j->i", summaries.rows.take(rows[known], axis=0), evidence.vector[0]
         )
-        for skill_id in ids
-    ]
+    nearest = evidence.nearest
+    best = np.full(len(candidates), -1.0)
+    best[candidates.searchsorted(nearest.numbers)] = nearest.cosines
+    return scoring.meaning_score(cosines, best)

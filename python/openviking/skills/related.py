@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from openviking.skills.catalog import Snapshot
+    from openviking.skills.snapshot import Snapshot
     from openviking.types import Skill
 
 RELATED_MAX = 5

@@ -19,8 +19,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 PASSAGE_SHARE = 0.7
 """Share of the best passage's lead over the summary that counts."""
@@ -71,11 +75,12 @@ WORDS_EVIDENCE_MAX = 25.0
 """bm25 points that are counted for that: a sentence whose rare words all occur."""
 
 
-def meaning_score(summary: float, best_passage: float | None) -> float:
-    """Pool the cosines of one skill; *best_passage* is None if no passage came near the query."""
-    if best_passage is None or best_passage <= summary:
-        return summary
-    return summary + PASSAGE_SHARE * (best_passage - summary)
+def meaning_score(
+    summary: NDArray[np.float64], best_passage: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Pool the cosines of each skill; *best_passage* is -1 if no passage came near the query."""
+    lead = summary + PASSAGE_SHARE * (best_passage - summary)
+    return np.where(best_passage > summary, lead, summary)
 
 
 def words_weight(scores: Sequence[float]) -> float:
@@ -87,8 +92,10 @@ def words_weight(scores: Sequence[float]) -> float:
     return WORDS_WEIGHT + WORDS_STANDOUT * standout
 
 
-def fused_score(meaning: float, bm25: float, best: float, weight: float) -> float:
-    """Join both signals; *best* is the query's highest bm25, *bm25* this skill's (0: no word)."""
+def fused_score(
+    meaning: NDArray[np.float64], bm25: NDArray[np.float64], best: float, weight: float
+) -> NDArray[np.float64]:
+    """Join both signals of each skill; *best* is the query's highest bm25, 0 stands for no word."""
     return meaning + weight * bm25 / (best + WORDS_SURE)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from openviking.errors import InputError, LimitError
 
 if TYPE_CHECKING:
-    from openviking.skills.catalog import Place
+    from openviking.skills.snapshot import Place
     from openviking.types import Skill
 
 QUERY_CHARS_MAX = 4000

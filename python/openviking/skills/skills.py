@@ -13,7 +13,7 @@ from openviking.index import Index
 from openviking.skills import scoring
 from openviking.skills.background import Background
 from openviking.skills.bundle import bundled_files, read_bundled
-from openviking.skills.catalog import Catalog, category_filter
+from openviking.skills.catalog import Catalog
 from openviking.skills.drafts import skill_from_content, skill_from_fields
 from openviking.skills.importer import BATCH_SKILLS, Importer, ImportReport
 from openviking.skills.ranking import Evidence, Ranking, rank_skills
@@ -28,6 +28,7 @@ from openviking.skills.search import (
     clean_query,
     query_words,
 )
+from openviking.skills.snapshot import category_filter
 from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
 from openviking.skills.watch import Watcher
 from openviking.skills.writer import SkillWriter
@@ -115,11 +116,10 @@ class Skills:
     def rankings(self, query: str, *, k: int = 10) -> Rankings:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
         ranking, _ = self._rank(clean_query(query)[0], check_k(k), None)
-        ranks = ranking.semantic_ranks
         return Rankings(
             words=tuple(ranking.evidence.words.ids[:k]),
-            vectors=tuple(sorted(ranks, key=lambda skill_id: ranks[skill_id])[:k]),
-            fused=tuple(ranking.order[:k]),
+            vectors=ranking.best_ids_by_meaning(k),
+            fused=ranking.best_ids(k),
             is_fit=ranking.is_fit,
         )
 
@@ -133,14 +133,13 @@ class Skills:
         """Compare all skills with *text*; also say whether the model read only its beginning."""
         encoded = self._encoder.encode([text])
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
-        snapshot, passages = self._catalog.scan(encoded.vectors, scanned, wanted)
+        snapshot, nearest = self._catalog.scan(encoded.vectors, scanned, wanted)
         words = self._store.match_skills(
             query_words(text),
             max(scoring.WORD_HITS, k),
             among=None if wanted is None else snapshot.ids_of(wanted),
-            also=passages,
         )
-        evidence = Evidence(encoded.vectors, passages, words)
+        evidence = Evidence(encoded.vectors, nearest, words)
         return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
 
     def get(self, skill_id: str) -> Skill:

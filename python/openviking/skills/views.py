@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openviking.errors import InputError, LimitError
-from openviking.skills.catalog import category_filter, in_category
+from openviking.skills.snapshot import category_filter, in_category
 from openviking.skills.structure import GENERAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from openviking.skills.catalog import Snapshot
+    from openviking.skills.snapshot import Snapshot
     from openviking.types import Skill
 
 PAGE_MAX = 1000

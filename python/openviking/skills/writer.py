@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openviking.errors import NotFoundError, OverloadedError
-from openviking.skills.catalog import part_named
 from openviking.skills.passages import PASSAGES_VERSION, cut_passages
+from openviking.skills.snapshot import part_named
 from openviking.types import SkillEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from openviking.skills.catalog import Catalog, Place
+    from openviking.skills.catalog import Catalog
+    from openviking.skills.snapshot import Place
     from openviking.store.port import Store
     from openviking.types import PassageVectors, Skill, SkillPassage, TextEncoder, Vectors
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from openviking.store.lexicon import WordMatches
+    from openviking.store.matches import WordMatches
     from openviking.types import (
         Appended,
         ArchivedMessage,
@@ -147,24 +147,18 @@ class Store(Protocol):
         """Return every passage vector of that build, ordered by passage id."""
 
     def match_skills(
-        self,
-        query: str,
-        limit: int,
-        *,
-        among: frozenset[str] | None = None,
-        also: Iterable[str] = (),
+        self, query: str, limit: int, *, among: frozenset[str] | None = None
     ) -> WordMatches:
         """Return the best lexical hits by bm25 over all fields, best first, ties by id.
 
         Any text is a valid query: it is taken as words, never as syntax. Skills that are hidden
-        (``disable_model_invocation``) match nothing.
+        (``disable_model_invocation``) match nothing. The answer also knows the score of every other
+        skill, and where it matched.
 
         Args:
             query: words of any kind.
-            limit: hits at most, beside those of *also*.
+            limit: hits at most.
             among: only skills of these ids; the same set given again is cheapest.
-            also: ids whose match is wanted whatever its place; none for a skill without any word
-                of the query.
         """
 
     def count_skill_use(self, skill_id: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openviking.errors import StoreError
-from openviking.store.lexicon import Lexicon, WordBag, word_bag
+from openviking.store.bags import WordBag, word_bag
+from openviking.store.lexicon import Lexicon
 from openviking.store.sqlite import skills
 from openviking.store.sqlite.stems import skill_stems
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openviking.errors import NotFoundError, ShapeError, StoreError
-from openviking.store.lexicon import BYTES_PER_WORD, WordBag, word_bag
+from openviking.store.bags import BYTES_PER_WORD, WordBag, word_bag
 from openviking.store.sqlite.stems import STEMS_VERSION, skill_stems
 from openviking.store.sqlite.values import (
     checked_text,

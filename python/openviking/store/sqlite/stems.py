@@ -43,7 +43,7 @@ def stems(text: str) -> list[str]:
 
 
 def skill_stems(skill: Skill) -> list[list[str]]:
-    """Return the stems of a skill, field by field in the order of ``lexicon.FIELDS``."""
+    """Return the stems of a skill, field by field in the order of ``bags.FIELDS``."""
     # An id usually repeats the name, or does so with an addition that only tells it from others;
     # where it does not, its words count as words of the name.
     repeats = skill.id.startswith(re.sub(r"[^a-z0-9]+", "-", skill.name.lower()).strip("-") or " ")

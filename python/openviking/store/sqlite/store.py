@@ -16,11 +16,11 @@ from openviking.store.sqlite.values import checked_text, mapping_to_json, to_mic
 from openviking.types import Namespace, NewMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import apsw
 
-    from openviking.store.lexicon import WordMatches
+    from openviking.store.matches import WordMatches
     from openviking.types import (
         Message,
         PassageVectors,
@@ -139,15 +139,10 @@ class SqliteStore:
             return skills.passage_vectors(connection, build_id)
 
     def match_skills(
-        self,
-        query: str,
-        limit: int,
-        *,
-        among: frozenset[str] | None = None,
-        also: Iterable[str] = (),
+        self, query: str, limit: int, *, among: frozenset[str] | None = None
     ) -> WordMatches:
         """Return the best lexical hits by bm25 over all fields, best first, ties by id."""
-        return self._lexicon.match(query_stems(query), limit, among=among, also=also)
+        return self._lexicon.match(query_stems(query), limit, among=among)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""

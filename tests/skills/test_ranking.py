@@ -1,0 +1,143 @@
+"""The ranking over arrays against the same rules written out one skill at a time."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from openviking.skills import Skills, Why, scoring
+from openviking.skills.background import SENTENCES
+from openviking.skills.passages import PASSAGES_VERSION
+from openviking.types import Skill
+from openviking.vectors import search
+
+if TYPE_CHECKING:
+    from openviking.encoder.fake import HashingEncoder
+    from openviking.skills import SkillHit
+    from openviking.store import SqliteStore
+
+WORDS = [f"topic{at}" for at in range(40)]
+QUERIES = [" ".join(random.Random(at).choices(WORDS, k=4)) for at in range(25)]
+
+
+@pytest.fixture
+def stocked(skills: Skills) -> Skills:
+    """Skills of random words, some hidden, some with bodies, some equal but for their id."""
+    rng = random.Random(3)
+    texts = [" ".join(rng.choices(WORDS, k=6)) for _ in range(70)]
+    made: list[Skill] = []
+    for at, text in enumerate([*texts, *texts[:5]]):
+        body = "\n\n".join(f"## Part {n}\n{' '.join(rng.choices(WORDS, k=60))}" for n in range(4))
+        made.append(
+            Skill(
+                id=f"s-{at * 37 % 100:03}-{at}",
+                name="same name",
+                description=text,
+                body=body if at % 3 and at < 70 else "",
+                category="even" if at % 2 == 0 else "odd",
+                disable_model_invocation=at % 11 == 0,
+            )
+        )
+    skills.put(made)
+    # Rows of older versions leave gaps, and words move from the oldest part to the newest.
+    for at in range(0, 70, 9):
+        skill_id = f"s-{at * 37 % 100:03}-{at}"
+        skills.replace(skill_id, fields={"name": "same name", "description": texts[at]})
+    skills.delete(f"s-{3 * 37 % 100:03}-3")
+    return skills
+
+
+def plain_search(
+    skills: Skills, store: SqliteStore, encoder: HashingEncoder, query: str, category: str
+) -> list[tuple[str, float, Why]]:
+    """Say what a search must return, from what the store holds."""
+    visible = {
+        skill.id
+        for skill in skills.list(category=category, limit=1000).skills
+        if not skill.disable_model_invocation
+    }
+    everyone = {s.id for s in store.iter_skills() if not s.disable_model_invocation}
+    vector = encoder.encode([query]).vectors
+    held = store.passage_vectors(f"{encoder.build_id}/passages-{PASSAGES_VERSION}")
+    rows = [row for row, i in enumerate(held.skill_ids) if i in visible]
+    first = {i: row for row, i in reversed(list(enumerate(held.skill_ids)))}
+    (near,), (cosines,) = search(
+        vector, np.ascontiguousarray(held.vectors[rows]), scoring.PASSAGES_SCANNED
+    )
+    best: dict[str, tuple[float, int]] = {}
+    for at, cosine in zip(near.tolist(), cosines.tolist(), strict=True):
+        best.setdefault(held.skill_ids[rows[at]], (cosine, rows[at]))
+    among = frozenset(visible) if category else None
+    matches = list(store.match_skills(query, 10_000, among=among))
+    bm25 = {match.id: match.score for match in matches}
+    top = [match.score for match in matches]
+    summary = {i: float(np.einsum("j,j->", held.vectors[first[i]], vector[0])) for i in everyone}
+    meaning = {}
+    for i in {*best, *(match.id for match in matches[: scoring.WORD_HITS])}:
+        lead = best[i][0] - summary[i] if i in best else 0.0
+        meaning[i] = summary[i] + scoring.PASSAGE_SHARE * lead if lead > 0 else summary[i]
+    weight = scoring.words_weight(top[: scoring.STANDOUT_HITS + 1])
+    divisor = (top[0] if top else 0.0) + scoring.WORDS_SURE
+    score = {i: meaning[i] + weight * bm25.get(i, 0.0) / divisor for i in meaning}
+    ranked = sorted(best, key=lambda i: (-meaning[i], i))
+    usual = encoder.encode(SENTENCES).vectors
+    if not meaning or not scoring.fits(
+        max(meaning.values()),
+        top[0] if top else 0.0,
+        float(np.mean([max(one @ held.vectors[first[i]] for i in everyone) for one in usual])),
+        float(np.max(usual @ vector[0])),
+    ):
+        return []
+    found = []
+    for i in sorted(meaning, key=lambda i: (-score[i], i)):
+        if meaning[i] < scoring.MEANING_MIN:
+            continue
+        match = next((match for match in matches if match.id == i), None)
+        place = None
+        if i in best:
+            row = best[i][1]
+            place = (held.parts[row], *held.spans[row].tolist())
+        why = Why(
+            meaning=meaning[i],
+            words=match.score if match else 0.0,
+            semantic_rank=ranked.index(i) + 1 if i in best else None,
+            lexical_rank=match.rank if match else None,
+            fields=match.fields if match else (),
+            terms=match.terms if match else (),
+            passage=place,
+        )
+        found.append((i, score[i], why))
+    return found
+
+
+def plain(hits: tuple[SkillHit, ...]) -> list[tuple[str, float, Why]]:
+    return [(hit.skill.id, hit.score, hit.why) for hit in hits]
+
+
+@pytest.mark.parametrize("category", ["", "even"])
+def test_search_returns_what_the_rules_say_bit_for_bit(
+    stocked: Skills, store: SqliteStore, encoder: HashingEncoder, category: str
+):
+    found = 0
+    for query in QUERIES:
+        expected = plain_search(stocked, store, encoder, query, category)
+        for k in (1, 10):
+            hits = stocked.search(query, k=k, category=category).hits
+            assert plain(hits) == expected[:k], query
+            found += len(hits)
+
+    assert found > 10 * len(QUERIES)
+
+
+def test_rankings_and_hits_agree(stocked: Skills):
+    for query in QUERIES:
+        hits = stocked.search(query, k=20).hits
+        rankings = stocked.rankings(query, k=20)
+        assert [hit.skill.id for hit in hits] == list(rankings.fused if rankings.is_fit else ())
+        by_meaning = [hit for hit in hits if hit.why.semantic_rank == 1]
+        assert not by_meaning or by_meaning[0].skill.id == rankings.vectors[0]
+        by_words = [hit for hit in hits if hit.why.lexical_rank == 1]
+        assert not by_words or by_words[0].skill.id == rankings.words[0]
