@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -267,6 +270,27 @@ def test_other_threads_run_during_a_scan():
     is_done = True
     counter.join()
     assert during > 10
+
+
+FORKED_SEARCH = """
+import os
+import numpy as np
+from openviking.vectors import RowSet, normalize
+rows = normalize(np.random.default_rng(0).standard_normal((30_000, 16)).astype(np.float32))
+row_set = RowSet(16)
+row_set.add(np.arange(30_000), rows)
+expected = row_set.search(rows[:3], 4)[0].tolist()  # starts the threads that a child lacks
+child = os.fork()
+if child == 0:
+    os._exit(0 if row_set.search(rows[:3], 4)[0].tolist() == expected else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_searches_without_the_threads_of_its_parent():
+    command = [sys.executable, "-W", "ignore", "-c", FORKED_SEARCH]
+    subprocess.run(command, check=True, timeout=60)  # noqa: S603 - our own code
 
 
 def test_the_level_is_one_of_the_kernel_sets():

@@ -27,7 +27,7 @@ pub enum Error {
         /// Columns that came.
         found: usize,
     },
-    /// The number of columns is 0 or above [`crate::matrix::DIM_MAX`].
+    /// The number of columns is 0 or above [`crate::limits::DIM_MAX`].
     Dim {
         /// Name of the argument.
         argument: &'static str,
@@ -104,7 +104,7 @@ impl fmt::Display for Error {
                 write!(f, "{argument}: expected {expected} columns, got {found}")
             }
             Self::Dim { argument, found } => {
-                let dim_max = crate::matrix::DIM_MAX;
+                let dim_max = crate::limits::DIM_MAX;
                 write!(
                     f,
                     "{argument}: expected 1 to {dim_max} columns, got {found}"

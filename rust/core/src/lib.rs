@@ -5,17 +5,22 @@
 //! instruction set that the machine happens to have.
 
 pub mod batch;
+pub mod corpus;
 pub mod error;
+pub mod limits;
 pub mod mask;
 pub mod matrix;
 pub mod normalize;
+pub mod pages;
 mod parallel;
 pub mod quantize;
 pub mod rowset;
 mod scan;
 pub mod search;
 pub mod simd;
+mod survivors;
 pub mod topk;
+mod workers;
 
 pub use batch::plan_batches;
 pub use error::{Error, Result};

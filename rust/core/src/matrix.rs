@@ -1,15 +1,8 @@
 //! A borrowed row-major view of float32 rows, and the checks that rows must pass where they enter.
 
 use crate::error::{Error, Result};
+pub use crate::limits::{DIM_MAX, UNIT_TOLERANCE};
 use crate::simd::Kernels;
-
-/// Widest row that the kernels are proved for.
-///
-/// The int8 scan keeps `127 * levels * dim` below 2^31; at this width a query still has ten bits.
-pub const DIM_MAX: usize = 16_384;
-
-/// How far from 1 the length of a "unit" row may be: half-precision storage costs up to 5e-4.
-pub const UNIT_TOLERANCE: f64 = 1e-3;
 
 /// `rows` x `dim` float32 numbers, one row after the other.
 #[derive(Clone, Copy, Debug)]

@@ -1,45 +1,61 @@
 //! Large scans on several cores.
 
-use std::num::NonZero;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::mask::BLOCK;
+use crate::workers::{call, cores};
 
-/// int8 row scans that are worth a second thread: starting one costs as much as 3,000 of them.
-const ROWS_PER_THREAD: usize = 8_192;
+/// int8 row scans for which a second thread is worth waking.
+const ROWS_PER_THREAD: usize = 4_096;
 
-/// Run `scan` over all of `blocks` blocks, cut into as many parts as threads are worth it.
+/// Blocks that a thread takes at a time: the others wait for the last piece at the end.
+const BLOCKS_PER_PIECE: usize = 8;
+
+/// The blocks that are still to be scanned; several threads take pieces of them, in order.
+#[derive(Clone, Debug)]
+pub struct Pieces<'a> {
+    next: &'a AtomicUsize,
+    blocks: usize,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let start = self.next.fetch_add(BLOCKS_PER_PIECE, Ordering::Relaxed);
+        (start < self.blocks).then(|| start..self.blocks.min(start + BLOCKS_PER_PIECE))
+    }
+}
+
+/// Run `scan` over all of `blocks` blocks, on as many threads as come and are worth it.
+///
+/// Each thread calls `scan` once, with the pieces that are left; which of them it gets is chance.
 pub fn in_parts<T: Send>(
     blocks: usize,
     queries: usize,
-    scan: impl Fn(Range<usize>) -> T + Sync,
+    scan: impl Fn(Pieces<'_>) -> T + Sync,
 ) -> Vec<T> {
     let rows = blocks.saturating_mul(BLOCK);
     let parts = (rows.saturating_mul(queries) / ROWS_PER_THREAD)
         .clamp(1, cores())
-        .min(blocks);
-    let bound = |part: usize| part * blocks / parts;
-    let scan = &scan;
-    if parts <= 1 {
-        return vec![scan(0..blocks)];
+        .min(blocks.div_ceil(BLOCKS_PER_PIECE).max(1));
+    let next = AtomicUsize::new(0);
+    let pieces = Pieces {
+        next: &next,
+        blocks,
+    };
+    if parts == 1 {
+        return vec![scan(pieces)];
     }
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..parts)
-            .map(|part| scope.spawn(move || scan(bound(part)..bound(part + 1))))
-            .collect();
-        let mut results = vec![scan(0..bound(1))];
-        for other in others {
-            match other.join() {
-                Ok(result) => results.push(result),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+    let results: Vec<Mutex<Option<T>>> = (0..parts).map(|_| Mutex::new(None)).collect();
+    call(parts, &|member| {
+        let result = scan(pieces.clone());
+        if let Ok(mut place) = results[member].lock() {
+            *place = Some(result);
         }
-        results
-    })
-}
-
-fn cores() -> usize {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
+    });
+    let result = |place: Mutex<Option<T>>| place.into_inner().ok().flatten();
+    results.into_iter().filter_map(result).collect()
 }

@@ -11,7 +11,8 @@
 //! added ([`QueryCodes::bound`]), a row whose upper bound is below the k-th best lower bound cannot
 //! be among the k best by float32 score; all others are rescored.
 
-use crate::matrix::UNIT_TOLERANCE;
+use crate::limits::UNIT_TOLERANCE;
+use crate::pages;
 use crate::simd::{Bound, Kernels, LANES, Line, Planes};
 
 /// Largest code of a row.
@@ -87,7 +88,7 @@ impl Codes {
 
     /// Make room for `count` further rows.
     pub(crate) fn reserve(&mut self, count: usize) {
-        self.lines.reserve_exact(count * self.width);
+        pages::reserve(&mut self.lines, count * self.width);
         self.steps.reserve_exact(count);
         self.residuals.reserve_exact(count);
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::error::{Error, Result};
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
+use crate::pages;
 use crate::quantize::Codes;
 use crate::search::{Corpus, Found, search_corpus};
 use crate::simd::Kernels;
@@ -207,7 +208,7 @@ impl RowSet {
     fn reserve(&mut self, new: usize) {
         if self.len() + new > self.ids.capacity() {
             let count = new.max(self.len() / 2);
-            self.rows.reserve_exact(count * self.dim);
+            pages::reserve(&mut self.rows, count * self.dim);
             self.codes.reserve(count);
             self.ids.reserve_exact(count);
         }

@@ -2,19 +2,21 @@
 
 use std::ops::Range;
 
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::limits::UNIT_TOLERANCE;
 use crate::mask::{BLOCK, RowMask, bits};
-use crate::matrix::UNIT_TOLERANCE;
 use crate::parallel::in_parts;
 use crate::quantize::{Codes, QueryCodes};
-use crate::search::Corpus;
 use crate::simd::Kernels;
-use crate::topk::{Hit, TopK};
+use crate::survivors::Survivors;
+use crate::topk::TopK;
 
 /// Allowed rows from which the scan over codes is the faster one.
 const CODES_FROM_ROWS: usize = 128;
 /// Below this share of set bits, a block's rows are scored one by one.
 const SPARSE_BITS: u32 = 16;
+
 /// One pass of some queries over the corpus.
 pub struct Pass<'a> {
     pub queries: Vec<&'a [f32]>,
@@ -27,13 +29,9 @@ pub struct Pass<'a> {
     pub kernels: Kernels,
 }
 
-/// A row that the bound could not exclude.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    row: usize,
-    lower: f32,
-    upper: f32,
-}
+/// A row whose score no unit row can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct BadRow(usize);
 
 impl Pass<'_> {
     /// The best hits of each query.
@@ -48,16 +46,19 @@ impl Pass<'_> {
     }
 
     fn run_rows(&self) -> Result<Vec<TopK>> {
-        let mut parts = in_parts(self.blocks(), self.queries.len(), |blocks| {
-            self.scan_rows(blocks)
-        })
-        .into_iter();
-        let mut merged = parts.next().unwrap_or_else(|| Ok(Vec::new()))?;
-        for part in parts {
-            for (best, more) in merged.iter_mut().zip(part?) {
-                for hit in more.into_best_first() {
-                    best.push(hit);
-                }
+        let parts = in_parts(self.blocks(), self.queries.len(), |pieces| {
+            self.scan_rows(pieces.flatten())
+        });
+        // Each part ends at its first bad row, so the least of these is the first of all.
+        let bad = parts.iter().filter_map(|part| part.as_ref().err()).min();
+        if let Some(row) = bad {
+            return Err(self.described(*row));
+        }
+        let mut parts = parts.into_iter().flatten();
+        let mut merged = parts.next().unwrap_or_default();
+        for (place, more) in parts.flat_map(|part| part.into_iter().enumerate()) {
+            for hit in more.into_best_first() {
+                merged[place].push(hit);
             }
         }
         Ok(merged)
@@ -69,24 +70,26 @@ impl Pass<'_> {
             .iter()
             .map(|query| QueryCodes::new(query, self.kernels))
             .collect();
-        let parts = in_parts(self.blocks(), quantized.len(), |blocks| {
-            self.scan_codes(codes, &quantized, blocks)
-        });
-        let mut merged: Vec<Vec<Candidate>> = vec![Vec::new(); quantized.len()];
-        for part in parts {
-            for (candidates, more) in merged.iter_mut().zip(part) {
-                candidates.extend(more);
-            }
+        let mut parts = in_parts(self.blocks(), quantized.len(), |pieces| {
+            self.scan_codes(codes, &quantized, pieces.flatten())
+        })
+        .into_iter();
+        let mut merged = parts.next().unwrap_or_default();
+        for (place, more) in parts.flat_map(|part| part.into_iter().enumerate()) {
+            merged[place].append(more);
         }
         self.queries
             .iter()
             .zip(merged)
-            .map(|(query, c)| self.rescore(query, c))
+            .map(|(query, survivors)| survivors.rescored(query, self.corpus, self.kernels))
             .collect()
     }
 
-    /// Score the blocks' rows in float32.
-    fn scan_rows(&self, blocks: Range<usize>) -> Result<Vec<TopK>> {
+    /// Score the blocks' rows in float32; the first row that is no unit row is an error.
+    fn scan_rows(
+        &self,
+        blocks: impl Iterator<Item = usize>,
+    ) -> std::result::Result<Vec<TopK>, BadRow> {
         let rows = self.corpus.rows;
         let mut best: Vec<_> = self
             .queries
@@ -135,7 +138,13 @@ impl Pass<'_> {
     }
 
     /// Offer a block's scores; a score that unit rows cannot have tells of a bad row.
-    fn offer(&self, scores: &[f32], start: usize, word: u64, best: &mut TopK) -> Result<()> {
+    fn offer(
+        &self,
+        scores: &[f32],
+        start: usize,
+        word: u64,
+        best: &mut TopK,
+    ) -> std::result::Result<(), BadRow> {
         let floor = best.floor();
         let mut is_interesting = false;
         for score in scores {
@@ -147,7 +156,7 @@ impl Pass<'_> {
         for bit in bits(word) {
             let (row, score) = (start + bit, scores[bit]);
             if !is_cosine(score) {
-                return Err(self.bad_row(row));
+                return Err(BadRow(row));
             }
             if score >= best.floor() {
                 best.push(self.corpus.hit(row, score));
@@ -156,7 +165,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn bad_row(&self, row: usize) -> Error {
+    fn described(&self, BadRow(row): BadRow) -> Error {
         let length = self.kernels.sum_squares(self.corpus.rows.row(row)).sqrt();
         if length.is_finite() {
             Error::NotUnit {
@@ -174,9 +183,9 @@ impl Pass<'_> {
         &self,
         codes: &Codes,
         queries: &[QueryCodes],
-        blocks: Range<usize>,
-    ) -> Vec<Vec<Candidate>> {
-        let mut scans: Vec<_> = queries.iter().map(|_| Scan::new(self.k)).collect();
+        blocks: impl Iterator<Item = usize>,
+    ) -> Vec<Survivors> {
+        let mut scans: Vec<_> = queries.iter().map(|_| Survivors::new(self.k)).collect();
         let mut dots = [0; BLOCK];
         for block in blocks {
             let (start, end, word) = self.block(block);
@@ -203,30 +212,7 @@ impl Pass<'_> {
                 }
             }
         }
-        scans.into_iter().map(|scan| scan.candidates).collect()
-    }
-
-    /// Score the candidates in float32, most promising first, until no other can enter.
-    fn rescore(&self, query: &[f32], mut candidates: Vec<Candidate>) -> TopK {
-        let mut floor = TopK::new(self.k, candidates.len());
-        for candidate in &candidates {
-            floor.push(Hit {
-                score: candidate.lower,
-                key: 0,
-            });
-        }
-        let floor = reach(floor.floor());
-        candidates.retain(|candidate| candidate.upper >= floor);
-        candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper));
-        let mut best = TopK::new(self.k, candidates.len());
-        for candidate in candidates {
-            if candidate.upper < reach(best.floor()) {
-                break;
-            }
-            let score = self.kernels.dot(query, self.corpus.rows.row(candidate.row));
-            best.push(self.corpus.hit(candidate.row, score));
-        }
-        best
+        scans
     }
 
     /// How many blocks hold an allowed row.
@@ -244,50 +230,6 @@ impl Pass<'_> {
         let start = block * BLOCK;
         let end = rows.min(start + BLOCK);
         (start, end, word & u64::MAX >> (BLOCK - (end - start)))
-    }
-}
-
-/// The running state of one query's scan over codes.
-struct Scan {
-    lowers: TopK,
-    candidates: Vec<Candidate>,
-}
-
-impl Scan {
-    fn new(k: usize) -> Self {
-        Self {
-            lowers: TopK::new(k, k),
-            candidates: Vec::new(),
-        }
-    }
-
-    /// An upper bound below this is out.
-    fn floor(&self) -> f32 {
-        reach(self.lowers.floor())
-    }
-
-    fn offer(&mut self, row: usize, lower: f32, upper: f32) {
-        if upper < self.floor() {
-            return;
-        }
-        // Scores are clamped, so their bounds are.
-        let lower = lower.clamp(-1.0, 1.0);
-        self.candidates.push(Candidate { row, lower, upper });
-        if lower > self.lowers.floor() {
-            self.lowers.push(Hit {
-                score: lower,
-                key: 0,
-            });
-        }
-    }
-}
-
-/// A clamped score of -1 hides how low it was, so nothing is excluded by it.
-fn reach(floor: f32) -> f32 {
-    if floor <= -1.0 {
-        f32::NEG_INFINITY
-    } else {
-        floor
     }
 }
 

@@ -4,16 +4,16 @@
 //! rescoring of what the bound of [`crate::quantize`] leaves. Large sets are cut into parts, one per
 //! core; because either scan is exact, the parts do not show in the result.
 
+pub use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
-use crate::quantize::Codes;
 use crate::scan::Pass;
 use crate::simd::Kernels;
-use crate::topk::Hit;
 
 /// Queries that share one pass over the rows; bounds the memory of a call with many queries.
 const QUERIES_PER_PASS: usize = 32;
+
 /// The hits of `queries` x `k`, best first; equal scores are ordered by lower key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -23,29 +23,6 @@ pub struct Found {
     pub keys: Vec<i64>,
     /// Cosines in -1..=1, `k` per query.
     pub scores: Vec<f32>,
-}
-
-/// What is searched: rows, with the keys that stand for them in the answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Corpus<'a> {
-    /// The float32 rows.
-    pub rows: Matrix<'a>,
-    /// A key per row; `None` for row numbers.
-    pub keys: Option<&'a [i64]>,
-    /// The rows' codes, if the scan is to use them.
-    pub codes: Option<&'a Codes>,
-}
-
-impl Corpus<'_> {
-    /// A hit with this row's key; a cosine cannot leave -1..=1, whatever the rounding did.
-    pub(crate) fn hit(&self, row: usize, score: f32) -> Hit {
-        let number = i64::try_from(row).unwrap_or(i64::MAX);
-        let key = self.keys.map_or(number, |keys| keys[row]);
-        Hit {
-            score: score.clamp(-1.0, 1.0),
-            key,
-        }
-    }
 }
 
 /// Find the `k` rows of `rows` most similar to each query; `min(k, allowed rows)` come back.

@@ -4,7 +4,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use numpy::{PyArray1, PyArray2};
 use openviking_core::rowset::Staged;
-use openviking_core::{Error, Kernels, RowSet as CoreRowSet};
+use openviking_core::{Error, Kernels, RowSet as CoreRowSet, pages};
 use pyo3::prelude::*;
 
 use crate::arrays;
@@ -61,7 +61,7 @@ impl RowSet {
                 });
             }
             // Copied before they are checked: what is stored is what was judged.
-            let rows = vectors.data().to_vec();
+            let rows = pages::copied(vectors.data());
             let staged = Staged::new(ids.to_vec(), rows, dim, Kernels::best())?;
             apply(&mut self.write(), staged)
         })

@@ -1,11 +1,11 @@
 //! AVX2 with FMA: 8 float32 lanes, 32 int8 products per instruction pair.
 
 use std::arch::x86_64::{
-    __m128i, __m256, __m256i, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32, _mm_cvtss_f32,
-    _mm_movehl_ps, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_abs_epi8, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_extractf128_ps,
-    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
+    __m128i, __m256, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32,
+    _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_abs_epi8,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_castps256_ps128, _mm256_castsi256_si128,
+    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256,
+    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
     _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_xor_si256,
 };
 
@@ -100,6 +100,13 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
         out1[position] = dot(queries[1], row);
         out2[position] = dot(queries[2], row);
         out3[position] = dot(queries[3], row);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub fn prefetch(row: &[f32]) {
+    for numbers in row.chunks(16) {
+        _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().cast());
     }
 }
 

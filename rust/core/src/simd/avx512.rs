@@ -40,7 +40,7 @@ fn load_line(line: &Line) -> __m512i {
 /// have most of.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn prefetch(line: &Line) {
+fn prefetch_line(line: &Line) {
     let later = std::ptr::from_ref(line).wrapping_add(PREFETCH_LINES);
     _mm_prefetch::<_MM_HINT_T0>(later.cast());
 }
@@ -137,6 +137,13 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn prefetch(row: &[f32]) {
+    for numbers in row.chunks(16) {
+        _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().cast());
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub fn sum_squares(a: &[f32]) -> f64 {
     scalar::sum_squares(a)
 }
@@ -188,7 +195,7 @@ fn code_dots4(query: Planes<'_>, codes: &[Line], bias: i32, out: &mut [i32; 4]) 
     {
         let (high_line, low_line) = (load_line(high_line), load_line(low_line));
         for line in [line0, line1, line2, line3] {
-            prefetch(line);
+            prefetch_line(line);
         }
         let codes = [
             load_line(line0),

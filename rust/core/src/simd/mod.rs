@@ -195,6 +195,11 @@ impl Kernels {
         dispatch!(self, dots4_into(queries, rows, out));
     }
 
+    /// Ask for the numbers of a row that will be read soon, where the instruction set has a way.
+    pub fn prefetch(self, row: &[f32]) {
+        dispatch!(self, prefetch(row));
+    }
+
     /// `sum(a * a)` in float64, where no product is rounded.
     #[must_use]
     pub fn sum_squares(self, a: &[f32]) -> f64 {

@@ -85,6 +85,12 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
     }
 }
 
+/// Prefetching has no stable intrinsic here.
+#[target_feature(enable = "neon")]
+pub fn prefetch(row: &[f32]) {
+    scalar::prefetch(row);
+}
+
 #[target_feature(enable = "neon")]
 pub fn sum_squares(a: &[f32]) -> f64 {
     scalar::sum_squares(a)

@@ -66,6 +66,9 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
     }
 }
 
+/// Plain Rust has no way to ask.
+pub fn prefetch(_row: &[f32]) {}
+
 #[inline(always)]
 pub fn sum_squares(a: &[f32]) -> f64 {
     let mut sums = [0.0; WIDE];

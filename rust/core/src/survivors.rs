@@ -1,0 +1,103 @@
+//! The rows that a scan over codes could not exclude, and their scores.
+
+use crate::corpus::Corpus;
+use crate::simd::Kernels;
+use crate::topk::TopK;
+
+/// Rows ahead of the one that is scored whose numbers are asked for.
+const ROWS_AHEAD: usize = 4;
+
+/// A row that the bound could not exclude.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    row: usize,
+    lower: f32,
+    upper: f32,
+}
+
+/// The running state of one query's scan over codes.
+///
+/// The k-th best lower bound is found in batches: a row costs a constant, however large k is.
+#[derive(Debug)]
+pub struct Survivors {
+    k: usize,
+    floor: f32,
+    /// Candidates at which the floor is found anew.
+    enough: usize,
+    candidates: Vec<Candidate>,
+}
+
+impl Survivors {
+    /// Look for the best `k`, at least 1.
+    pub fn new(k: usize) -> Self {
+        Self {
+            k,
+            floor: f32::NEG_INFINITY,
+            enough: k + k.max(32),
+            candidates: Vec::new(),
+        }
+    }
+
+    /// An upper bound below this is out.
+    pub fn floor(&self) -> f32 {
+        self.floor
+    }
+
+    /// Keep a row whose score lies within `lower..=upper`, unless it is out.
+    pub fn offer(&mut self, row: usize, lower: f32, upper: f32) {
+        if upper < self.floor {
+            return;
+        }
+        // Scores are clamped, so their bounds are.
+        let lower = lower.clamp(-1.0, 1.0);
+        self.candidates.push(Candidate { row, lower, upper });
+        if self.candidates.len() >= self.enough {
+            self.drop_excluded();
+            self.enough = (self.candidates.len() * 2).max(self.k + self.k.max(32));
+        }
+    }
+
+    /// Add what another scan, of other rows, has left.
+    pub fn append(&mut self, other: Self) {
+        self.floor = self.floor.max(other.floor);
+        self.candidates.extend(other.candidates);
+    }
+
+    fn drop_excluded(&mut self) {
+        if self.candidates.len() >= self.k {
+            let worst_kept = self.k - 1;
+            let (_, kth, _) = self
+                .candidates
+                .select_nth_unstable_by(worst_kept, |a, b| b.lower.total_cmp(&a.lower));
+            // A clamped score of -1 hides how low it was, so nothing is excluded by it.
+            if kth.lower > -1.0 {
+                self.floor = self.floor.max(kth.lower);
+            }
+        }
+        let floor = self.floor;
+        self.candidates.retain(|candidate| candidate.upper >= floor);
+    }
+
+    /// Score the rows in float32, most promising first, until no other can enter.
+    pub fn rescored(mut self, query: &[f32], corpus: Corpus<'_>, kernels: Kernels) -> TopK {
+        self.drop_excluded();
+        let candidates = &mut self.candidates;
+        candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper));
+        let mut best = TopK::new(self.k, candidates.len());
+        for candidate in candidates.iter().take(ROWS_AHEAD) {
+            kernels.prefetch(corpus.rows.row(candidate.row));
+        }
+        for (place, candidate) in candidates.iter().enumerate() {
+            let floor = best.floor();
+            if floor > -1.0 && candidate.upper < floor {
+                break;
+            }
+            if let Some(later) = candidates.get(place + ROWS_AHEAD) {
+                kernels.prefetch(corpus.rows.row(later.row));
+            }
+            let score = kernels.dot(query, corpus.rows.row(candidate.row));
+            best.push(corpus.hit(candidate.row, score));
+        }
+        best
+    }
+}
