@@ -22,7 +22,7 @@ from openviking_asgi.endpoint import Endpoint
 from openviking_asgi.errors import RequestError
 from openviking_asgi.gate import Gate
 from openviking_asgi.host import EngineHost
-from openviking_asgi.limits import PROBE_S, PROBES_MAX, THREADS
+from openviking_asgi.limits import PROBE_S, PROBES_MAX, TALK_THREADS, THREADS
 from openviking_asgi.metrics import Metrics
 from openviking_asgi.openapi import build_document
 from openviking_asgi.operation import Services
@@ -75,6 +75,13 @@ def _services(source: Engine | Callable[[], Engine], limits: Server) -> Services
         work=WorkerPool(
             "work", threads=THREADS, jobs_max=limits.requests_max, deadline_s=limits.deadline_s
         ),
+        # Its jobs wait for a chat model, whose own time limit is below this deadline.
+        talk=WorkerPool(
+            "talk",
+            threads=TALK_THREADS,
+            jobs_max=limits.requests_max,
+            deadline_s=limits.deadline_s,
+        ),
         probes=WorkerPool("probe", threads=1, jobs_max=PROBES_MAX, deadline_s=PROBE_S),
         metrics=Metrics(
             {operation.shown_path for operation in OPERATIONS if operation.lane != "work"}
@@ -126,5 +133,6 @@ def _lifespan(services: Services) -> Callable[[Starlette], AbstractAsyncContextM
 
 def _close(services: Services) -> None:
     services.work.close(services.close_s)
+    services.talk.close(services.close_s)
     services.probes.close(services.close_s)
     services.host.close(services.close_s)

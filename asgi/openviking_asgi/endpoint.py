@@ -11,16 +11,19 @@ from openviking_asgi.exchange import KEY
 from openviking_asgi.limits import DECODE_INLINE_BYTES_MAX
 from openviking_asgi.operation import (
     Call,
+    Later,
     Operation,
     Reply,
+    Streamed,
     decode_body,
     decode_query,
     encode,
     shown,
 )
+from openviking_asgi.stream import send_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from starlette.types import Receive, Scope, Send
 
@@ -63,15 +66,18 @@ class Endpoint:
             if method != "OPTIONS":
                 detail = f"{exchange.method[:20]} is not offered here; {self._allow} are"
                 raise RequestError(405, detail, headers={"allow": self._allow})
-            reply = Reply(b"", status=204, headers=(("allow", self._allow),))
+            reply: Reply | Streamed = Reply(b"", status=204, headers=(("allow", self._allow),))
         else:
             exchange.place = operation.place
             reply = await self._run(operation, scope, receive, exchange)
-        await _send_reply(reply, send)
+        if isinstance(reply, Streamed):
+            await send_stream(reply, self._services.talk, send)
+        else:
+            await _send_reply(reply, send)
 
     async def _run(
         self, operation: Operation, scope: Scope, receive: Receive, exchange: Exchange
-    ) -> Reply:
+    ) -> Reply | Streamed:
         services = self._services
         call = Call(services, scope, scope.get("path_params", {}))
         if operation.lane == "work":
@@ -88,23 +94,38 @@ class Endpoint:
             call.body = decode_body(raw, decoder)
             decoder = None
 
-        def answer() -> Reply:
+        def answer() -> Reply | Later | Streamed:
             if decoder is not None:
                 call.body = decode_body(raw, decoder)
             return encode(operation.handler(call), operation)
 
         if operation.lane == "inline":
-            return answer()
+            return _finished(answer())
         if operation.lane == "probe":
-            return await services.probes.run(answer)
+            return _finished(await services.probes.run(answer))
         services.breaker.admit(operation.name)
         try:
-            reply = await services.work.run(answer)
+            reply = await self._work(operation, answer)
         except BaseException as error:
             services.breaker.settle(operation.name, error)
             raise
         services.breaker.settle(operation.name, None)
         return reply
+
+    async def _work(
+        self, operation: Operation, answer: Callable[[], Reply | Later | Streamed]
+    ) -> Reply | Streamed:
+        reply = await self._services.work.run(answer)
+        if isinstance(reply, Later):
+            rest = reply.call
+            reply = await self._services.talk.run(lambda: encode(rest(), operation))
+        return _finished(reply)
+
+
+def _finished(reply: Reply | Later | Streamed) -> Reply | Streamed:
+    if isinstance(reply, Later):
+        raise TypeError("an answer is put off a second time, or by an operation that cannot")
+    return reply
 
 
 async def _send_reply(reply: Reply, send: Send) -> None:

@@ -48,6 +48,9 @@ class Connections:
 THREADS = 16
 """Worker threads: enough that requests which arrive together meet in one batch of the encoder."""
 
+TALK_THREADS = 64
+"""Threads that wait for a chat model; one that waits computes nothing."""
+
 PROBES_MAX = 64
 """Health and metrics calls that wait at once for the one thread that serves them."""
 

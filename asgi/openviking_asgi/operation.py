@@ -16,7 +16,7 @@ from openviking_asgi.errors import Loc, RequestError
 from openviking_asgi.limits import QUERY_FIELDS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Scope
 
@@ -38,6 +38,8 @@ class Services:
 
     host: EngineHost
     work: WorkerPool
+    talk: WorkerPool
+    """Threads for calls that mostly wait for another machine, such as a chat model."""
     probes: WorkerPool
     metrics: Metrics
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
@@ -89,6 +91,29 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that has to wait for another machine, off the threads that do our own work.
+
+    ``call`` returns what the handler would have returned.
+    """
+
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that is sent in pieces as they come.
+
+    ``pieces`` is read to its end even if the client hangs up: what it does on the way, such as
+    storing the answer, is done whole. ``failed`` turns a failure midway into a last piece.
+    """
+
+    pieces: Iterator[bytes]
+    media_type: str
+    failed: Callable[[Exception], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path: routing, documentation and behaviour in one entry.
 
@@ -98,7 +123,8 @@ class Operation:
         name: operation id, unique.
         summary: one line for people.
         tag: section of the documentation.
-        handler: takes the Call; returns a document that orjson can write, or a Reply.
+        handler: takes the Call; returns a document that orjson can write, a Reply, a Streamed, or
+            Later one of these.
         answer: type of the document, None if the answer is not JSON.
         body: msgspec type of the request body, None if the operation has none.
         query: msgspec type of the query string, None if it has none.
@@ -159,17 +185,21 @@ def shown(path: str) -> str:
     return path.replace(":path}", "}")
 
 
-def encode(answer: Any, operation: Operation) -> Reply:
+def encode(answer: Any, operation: Operation) -> Reply | Later | Streamed:
     """Return *answer* as the operation's reply."""
-    if isinstance(answer, Reply):
+    if isinstance(answer, (Reply, Later, Streamed)):
         return answer
+    return Reply(dumps(answer), operation.media_type, operation.status)
+
+
+def dumps(document: Any) -> bytes:
+    """Write a document as JSON on one line."""
     try:
-        content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
         # What clients store comes back as it was, integers beyond 64 bits included; those orjson
         # refuses and the slow encoder writes.
-        content = json.dumps(answer, allow_nan=False).encode("ascii")
-    return Reply(content, operation.media_type, operation.status)
+        return json.dumps(document, allow_nan=False).encode("ascii")
 
 
 def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:

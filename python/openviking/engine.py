@@ -12,13 +12,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from openviking.cache import CachedEncoder, EmbeddingCache
+from openviking.chat import ChatClient
 from openviking.commands import Commands
-from openviking.conversation import Conversations, Sources
-from openviking.conversation.window import IDLE
+from openviking.config import api_key
+from openviking.conversation import Conversations, Lifetimes, Sources
 from openviking.encoder import Encoder
 from openviking.errors import OpenVikingError
 from openviking.performance import ENGINE_METRICS, Recorder
@@ -81,10 +82,19 @@ class Engine:
         self.resources = Resources(store)
         self.commands = Commands(settings.commands.folders)
         self.performance = Recorder(ENGINE_METRICS)
+        self.chat = _chat_client(settings)
+        self.lifetimes = _lifetimes(settings)
         self.conversations = Conversations(
             store,
             self.encoder,
-            sources=Sources(self.commands, self._find_skills, encoder=encoder),
+            sources=Sources(
+                self.commands,
+                self._find_skills,
+                encoder=encoder,
+                chat=self.chat,
+                chat_tokens_max=settings.llm.context_tokens,
+            ),
+            lifetimes=self.lifetimes,
         )
         self._close_lock = threading.Lock()
         self._is_closed = False
@@ -188,7 +198,7 @@ class Engine:
 
     def active_sessions(self) -> int:
         """Count the sessions whose working window has not ended by idleness."""
-        return self.store.conversations.count_active(datetime.now(UTC) - IDLE)
+        return self.store.conversations.count_active(datetime.now(UTC) - self.lifetimes.idle)
 
     def _find_skills(self, query: str, k: int) -> list[tuple[Skill, float]]:
         return [(hit.skill, hit.score) for hit in self.skills.search(query, k=k).hits]
@@ -213,6 +223,7 @@ class Engine:
             "skills": _probe(self.skills.stats),
             "conversations": _probe(self.conversations.health),
             "commands": _probe(self.commands.stats),
+            "llm": _probe(lambda: {} if self.chat is None else self.chat.stats()),
             "cache": _probe(lambda: dict(self.cache.stats())),
         }
         serves = all(components[name]["status"] == "ok" for name in ("encoder", "store"))
@@ -228,6 +239,9 @@ class Engine:
             if self._is_closed:
                 return
             self._is_closed = True
+        if self.chat is not None:
+            # First, so that nobody waits for it.
+            self.chat.close()
         self.conversations.close()
         self.skills.close()
         self.encoder.close()
@@ -243,6 +257,28 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _chat_client(settings: Settings) -> ChatClient | None:
+    llm = settings.llm
+    if llm.api_base is None or llm.model is None:
+        return None
+    return ChatClient(
+        llm.api_base,
+        llm.model,
+        key=api_key(llm),
+        timeout_s=llm.timeout_s,
+        tokens_max=llm.max_tokens,
+    )
+
+
+def _lifetimes(settings: Settings) -> Lifetimes:
+    said = settings.conversation
+    days = said.retention_days
+    return Lifetimes(
+        idle=timedelta(minutes=said.idle_minutes),
+        retention=None if days is None else timedelta(days=days),
+    )
 
 
 def _probe(details: Any) -> dict[str, Any]:

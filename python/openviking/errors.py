@@ -57,11 +57,15 @@ class OverloadedError(OpenVikingError):
 
 
 class BackendError(OpenVikingError):
-    """Something below us failed: the model or the store."""
+    """Something below us failed: a model or the store."""
 
 
 class EncoderError(BackendError):
     """The model is missing, damaged, foreign or failed while running."""
+
+
+class ChatError(BackendError):
+    """The chat model that ``llm`` names refused, was late, or answered nonsense."""
 
 
 class StoreError(BackendError):

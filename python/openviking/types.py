@@ -243,6 +243,10 @@ class SessionPage:
     next: str | None
 
 
+REPLY_TO_PREVIOUS = 0
+"""``reply_to`` of a message that answers the one before it in the same append."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """A message to append.
@@ -255,7 +259,7 @@ class NewMessage:
         is_searchable: whether a search of the archive can find it.
         about: words by which it can be found beside its own, such as who spoke and when.
         key: names the append: a second one under the same key of the same session changes nothing.
-        reply_to: ``seq`` of the message that it answers.
+        reply_to: ``seq`` of the message that it answers, or REPLY_TO_PREVIOUS.
         seq: for a message that is restored: where it stood. If the session has the same message
             there already, nothing is appended.
     """

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openviking.config import CONFIG_FILE, ENVIRONMENT, Settings, load_settings
+from openviking.config import CONFIG_FILE, ENVIRONMENT, Settings, api_key, load_settings
 from openviking.errors import ConfigError
 
 HOME = {"HOME": "/home/olga"}
@@ -143,7 +144,7 @@ def test_what_other_deployments_configure_is_accepted_and_noted(conf: Path):
         {
             "embedding": {"dense": {"api_key": "${NOT_SET}", "dimension": 3072}},
             "vlm": None,
-            "session": {"auto_memory_extraction": True},
+            "session": {"auto_memory_extraction": False, "compression_threshold": 50, "x": 1},
             "storage": {"type": "filesystem", "path": "/s", "vector_dimension": 3072},
             "retrieval": {"max_results": 4, "score_threshold": 0.7},
             "logging": {"level": "debug", "file": "${NOT_SET}"},
@@ -153,15 +154,65 @@ def test_what_other_deployments_configure_is_accepted_and_noted(conf: Path):
     assert settings.storage.path == Path("/s")
     assert settings.retrieval.max_results == 4
     assert settings.logging.level == "DEBUG"
+    assert settings.memory.extract is False
     assert [note.split(":")[0] for note in settings.notes] == [
         "embedding",
         "vlm",
-        "session",
+        "session.compression_threshold",
+        "session.x",
         "storage.type",
         "storage.vector_dimension",
         "retrieval.score_threshold",
         "logging.file",
     ]
+
+
+def test_our_own_key_outranks_an_older_one_of_the_same_meaning(conf: Path):
+    sections = {
+        "memory": {"extract": True, "categories": ["events"]},
+        "session": {"auto_memory_extraction": False, "memory_categories": ["cases"]},
+    }
+
+    for order in (list(sections), list(reversed(sections))):
+        memory = load(conf, {name: sections[name] for name in order}).memory
+        assert (memory.extract, memory.categories) == (True, ("events",))
+
+
+LLM = {"api_base": "https://api.example.com/v1", "model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"llm": {"api_base": "https://a/v1"}}, "llm.model: expected llm.api_base and llm.model"),
+        ({"llm": LLM | {"api_base": "ftp://a"}}, "llm.api_base: expected http(s)://host"),
+        ({"llm": LLM | {"api_base": "https://u:hunter2@a/v1"}}, "llm.api_base: expected http(s)"),
+        ({"llm": LLM | {"api_base": "https://a/v1?key=hunter2"}}, "llm.api_base: expected http(s)"),
+        ({"llm": LLM | {"api_key_env": "sk-hunter2"}}, "not the key itself"),
+        ({"llm": LLM | {"timeout_s": 30}}, "less than server.deadline_s (30)"),
+        ({"llm": LLM | {"context_tokens": 1}}, "llm.context_tokens: expected 256 to"),
+        ({"conversation": {"idle_minutes": 0}}, "conversation.idle_minutes: expected more than 0"),
+        ({"conversation": {"retention_days": -1}}, "conversation.retention_days: expected more"),
+        ({"memory": {"categories": ["secrets"]}}, "memory.categories: expected a list, each one"),
+    ],
+)
+def test_what_is_said_about_conversations_is_checked_and_no_secret_shown(
+    conf: Path, document: dict[str, Any], said: str
+):
+    message = refusal(conf, document)
+
+    assert said in message
+    assert "hunter2" not in message
+
+
+def test_the_key_of_the_chat_model_is_no_setting(conf: Path):
+    settings = load(conf, {"llm": LLM | {"api_key": "${NOT_SET}"}}, {"OPENAI_API_KEY": "hunter2"})
+
+    assert api_key(settings.llm, {"OPENAI_API_KEY": "hunter2"}) == "hunter2"
+    assert api_key(settings.llm, {}) is None
+    assert "hunter2" not in repr(settings)
+    (note,) = settings.notes
+    assert note.startswith("llm.api_key: ignored, the key is read from the environment variable")
 
 
 @pytest.mark.parametrize("name", ["ov.conf", "ov-local.conf"])
@@ -174,13 +225,14 @@ def test_the_predecessors_own_files_load(name: str):
 
     assert settings.storage.path == Path("/data/openviking")
     assert len(settings.notes) == 10
+    assert settings.memory.extract
 
 
 @pytest.mark.parametrize(
     ("document", "said"),
     [
         ({"sever": {}}, "unknown section 'sever'; did you mean 'server'?"),
-        ({"zzz": {}}, "unknown section 'zzz'; known are cache, commands, logging, model"),
+        ({"zzz": {}}, "unknown section 'zzz'; known are cache, commands, conversation, llm"),
         ({"server": {"prot": 1}}, "unknown key server.prot; did you mean 'port'?"),
         ({"notes": {}}, "unknown section 'notes'"),
         ({"sources": {}}, "unknown section 'sources'"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openviking.conversation import Conversations
+from openviking.conversation import Conversations, Lifetimes
 from openviking.encoder.fake import HashingEncoder
 from openviking.errors import InputError, NotFoundError
 
@@ -134,7 +134,9 @@ def test_retention_deletes_what_is_older(store: SqliteStore, clock: Clock):
     clock.advance(days=10)
     first.say("new", "s", "note")
     first.close()
-    second = Conversations(store, HashingEncoder(), clock=clock, retention=timedelta(days=5))
+    second = Conversations(
+        store, HashingEncoder(), clock=clock, lifetimes=Lifetimes(retention=timedelta(days=5))
+    )
     assert second.wait_until_embedded()
     assert [m.content for m in second.messages("s")] == ["new"]
     assert second.stats("s").session.message_count == 1

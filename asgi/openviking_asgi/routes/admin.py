@@ -67,7 +67,8 @@ def _entry_bytes(engine: Engine) -> int:
 def _enable_queue(call: Call) -> QueueAnswer:
     body: QueueRequest = call.body
     pool = call.services.work
-    pool.limit(jobs_max=body.max_queue_size, deadline_s=body.timeout_ms / 1e3)
+    for one in (pool, call.services.talk):
+        one.limit(jobs_max=body.max_queue_size, deadline_s=body.timeout_ms / 1e3)
     return {
         "status": "enabled",
         "max_queue_size": pool.jobs_max,

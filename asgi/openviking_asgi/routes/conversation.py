@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from openviking_asgi.operation import Operation, Reply
+from openviking_asgi.errors import problem_of
+from openviking_asgi.operation import Later, Operation, Reply, Streamed, dumps
 from openviking_asgi.schemas.conversation import (
     ArchivedMessage,
     ArchiveSearchAnswer,
@@ -29,12 +30,15 @@ from openviking_asgi.schemas.conversation import (
 )
 
 if TYPE_CHECKING:
-    from openviking.conversation import ArchiveHit, Conversations, SessionView
+    from collections.abc import Iterator
+
+    from openviking.conversation import ArchiveHit, Conversations, Said, SessionView, Turn
     from openviking.types import Message
     from openviking_asgi.operation import Call
 
 _RECENT = 3
 _JSON_LINES = "application/jsonl"
+_EVENTS = "text/event-stream"
 
 
 def _conversations(call: Call) -> Conversations:
@@ -54,10 +58,10 @@ def _header(call: Call, name: bytes) -> str | None:
     return None
 
 
-def _say(call: Call) -> SayAnswer:
+def _say(call: Call) -> SayAnswer | Later | Streamed:
     body: SayRequest = call.body
     with call.engine.performance.timing("conversation_time"):
-        said = _conversations(call).say(
+        turn = _conversations(call).begin(
             body.message,
             body.session_id or None,
             body.role,
@@ -65,13 +69,38 @@ def _say(call: Call) -> SayAnswer:
             metadata=body.metadata,
             key=_header(call, b"idempotency-key"),
         )
+    if body.stream:
+        return Streamed(_events(turn), _EVENTS, _failed)
+    return Later(lambda: _answer(turn.finish())) if turn.is_waiting else _answer(turn.finish())
+
+
+def _events(turn: Turn) -> Iterator[bytes]:
+    """Yield the pieces of an answer as they come, then all that the request has without stream."""
+    for piece in turn.pieces():
+        yield _event("delta", {"text": piece})
+    yield _event("done", _answer(turn.finish()))
+
+
+def _failed(error: Exception) -> bytes:
+    problem = problem_of(error, "body")
+    return _event("error", {"status": problem.status, "detail": problem.detail})
+
+
+def _event(name: str, document: Any) -> bytes:
+    # JSON has no line end within, so one data line holds it whole.
+    return b"event: %s\ndata: %s\n\n" % (name.encode("ascii"), dumps(document))
+
+
+def _answer(said: Said) -> SayAnswer:
     return {
         "session_id": said.message.session_id,
         "response": said.reply.text,
         "context_messages": [_context(message) for message in said.context],
         "message_count": said.view.session.message_count,
         "session_stats": _stats_of(said.view),
-        "response_kind": said.reply.kind,
+        "response_source": said.reply.kind,
+        "response_note": said.reply.note,
+        "response_model": said.reply.model,
         "quotations": [
             {
                 "kind": passage.kind,
@@ -82,7 +111,6 @@ def _say(call: Call) -> SayAnswer:
             for passage in said.reply.passages
         ],
         "recall": [_found(hit) for hit in said.reply.recall],
-        "note": said.reply.note,
         "repeated": said.is_repeat,
     }
 
@@ -216,6 +244,7 @@ OPERATIONS = (
     Operation(
         "POST", "/conversation", "say", "Store a message, durably, and answer a user's",
         "Conversation", _say, body=SayRequest, answer=SayAnswer, errors=(409,),
+        other_media_type=_EVENTS,
     ),
     Operation(
         "GET", "/conversation", "list_sessions", "List sessions", "Conversation", _sessions,

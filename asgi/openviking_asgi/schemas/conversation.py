@@ -23,7 +23,10 @@ class SayRequest(msgspec.Struct, frozen=True):
     """A message; one of role ``user`` is answered.
 
     ``context_turns`` counts messages, the one just sent included. The header ``Idempotency-Key``
-    makes a retry safe.
+    makes a retry safe. With ``stream`` the answer comes as server-sent events: ``delta`` with a
+    piece of ``text`` each, then ``done`` with the document that the request gets without it, whose
+    ``response`` is what is stored; or ``error``. The answer is made and stored whole even if the
+    client hangs up.
     """
 
     message: str
@@ -31,6 +34,7 @@ class SayRequest(msgspec.Struct, frozen=True):
     role: Annotated[Name, msgspec.Meta(min_length=1)] = "user"
     context_turns: Turns = 3
     metadata: dict[str, Any] | None = None
+    stream: bool = False
     user: Name = ""
     agent: Name = ""
 
@@ -64,9 +68,9 @@ class FoundMessage(ArchivedMessage):
 
 
 class Quotation(TypedDict):
-    """What an answer quotes; ``source`` is ``session#seq``, a URI or a skill's id."""
+    """What an answer quotes, or its model was given; ``source`` is session#seq, a URI or an id."""
 
-    kind: Literal["message", "resource", "skill"]
+    kind: Literal["memory", "message", "resource", "skill"]
     source: str
     text: str
     score: float
@@ -86,9 +90,10 @@ class SessionStats(TypedDict):
 class SayAnswer(TypedDict):
     """The stored message's context and its answer.
 
-    ``response_kind`` says where ``response`` comes from: ``none`` (not a user's message),
-    ``extractive`` (quotations), ``command`` or ``llm``. ``recall`` are older messages that matter
-    now. ``note`` says what did not work, if something did not.
+    ``response_source`` says where ``response`` comes from: ``llm`` (the chat model of ``ov.conf``,
+    named by ``response_model``), ``extractive`` (quotations), ``command``, or ``none`` (not a
+    user's message). ``response_note`` says what did not work, if something did not, such as a
+    model that failed. ``recall`` are older messages that matter now.
     """
 
     session_id: str
@@ -96,10 +101,11 @@ class SayAnswer(TypedDict):
     context_messages: list[ContextMessage]
     message_count: int
     session_stats: SessionStats
-    response_kind: Literal["none", "extractive", "command", "llm"]
+    response_source: Literal["none", "extractive", "command", "llm"]
+    response_note: str | None
+    response_model: str | None
     quotations: list[Quotation]
     recall: list[FoundMessage]
-    note: str | None
     repeated: bool
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import msgspec
 
+from openviking.config.conversation import Conversation, Llm, Memory, api_key
 from openviking.config.file import FOREIGN_KEYS, FOREIGN_SECTIONS, read_file
 from openviking.config.settings import (
     Cache,
@@ -41,13 +42,17 @@ __all__ = [
     "FOREIGN_SECTIONS",
     "Cache",
     "CommandFolders",
+    "Conversation",
+    "Llm",
     "Logging",
+    "Memory",
     "Model",
     "Retrieval",
     "Server",
     "Settings",
     "SkillFolders",
     "Storage",
+    "api_key",
     "load_settings",
     "model_default",
 ]
@@ -79,6 +84,9 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "skills": SkillFolders,
     "commands": CommandFolders,
     "retrieval": Retrieval,
+    "conversation": Conversation,
+    "memory": Memory,
+    "llm": Llm,
     "logging": Logging,
 }
 
@@ -211,7 +219,8 @@ def _describe(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind))
     if get_origin(kind) is tuple:
-        return "a list of paths"
+        is_path = get_args(kind)[0] is Path
+        return "a list of paths" if is_path else f"a list, each {_describe(get_args(kind)[0])}"
     parts = [part for part in get_args(kind) if part is not type(None)]
     return " or ".join(_describe(part) for part in parts)
 

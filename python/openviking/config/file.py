@@ -22,8 +22,6 @@ _BYTES_MAX = 1 << 20
 FOREIGN_SECTIONS = {
     "embedding": "embeddings are computed by this server with all-mpnet-base-v2",
     "vlm": "no vision model is used",
-    "llm": "no chat model is used",
-    "session": "sessions have no settings yet",
 }
 """Whole sections of older configurations that are accepted, and why they have no effect here."""
 
@@ -33,6 +31,12 @@ FOREIGN_KEYS = {
         "enable_rerank": "words and meaning are always fused",
         "enable_hierarchical": "each request says so by `hierarchical`",
     },
+    "llm": {
+        "provider": "any OpenAI-compatible endpoint is asked in the same way",
+        "api_key": "the key is read from the environment variable that llm.api_key_env names",
+        "temperature": "the endpoint's default holds",
+    },
+    "session": {"compression_threshold": "the window holds ten messages, the archive all"},
     "storage": {
         "type": "the store is SQLite",
         "vector_dimension": "the model's vectors have 768 dimensions",
@@ -41,6 +45,12 @@ FOREIGN_KEYS = {
     "logging": {"file": "logs go to standard error"},
 }
 """Single keys of older configurations that are accepted, and why they have no effect here."""
+
+SESSION_KEYS = {
+    "auto_memory_extraction": ("memory", "extract"),
+    "memory_categories": ("memory", "categories"),
+}
+"""Keys of an older ``session`` section that mean the same as one of ours, which outranks them."""
 
 _JSON_NAMES = {
     dict: "an object",
@@ -84,12 +94,25 @@ def read_file(
             raise ConfigError(f"{path}: {name}: expected an object, got {kind}")
         foreign = FOREIGN_KEYS.get(name, {})
         notes += [f"{name}.{key}: ignored, {foreign[key]}" for key in section if key in foreign]
-        sections[name] = {
+        given = {
             key: _substitute(value, environ, f"{path}: {name}.{key}")
             for key, value in section.items()
             if key not in foreign
         }
+        if name == "session":
+            notes += _put_session(sections, given)
+        else:
+            sections[name] = sections.get(name, {}) | given
     return sections, tuple(notes)
+
+
+def _put_session(sections: dict[str, dict[str, Any]], given: Mapping[str, Any]) -> list[str]:
+    """Lay the keys of an older ``session`` under ours of the same meaning; note the others."""
+    for key in given.keys() & SESSION_KEYS.keys():
+        section, name = SESSION_KEYS[key]
+        sections.setdefault(section, {}).setdefault(name, given[key])
+    unknown = [key for key in given if key not in SESSION_KEYS]
+    return [f"session.{key}: ignored, it means nothing here" for key in unknown]
 
 
 def _read(path: Path) -> bytes:

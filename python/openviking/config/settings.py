@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from openviking.errors import ConfigError
+from openviking.config.conversation import Conversation, Llm, Memory, conversation_checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,6 +139,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skills: SkillFolders = SkillFolders()
     commands: CommandFolders = CommandFolders()
     retrieval: Retrieval = Retrieval()
+    conversation: Conversation = Conversation()
+    memory: Memory = Memory()
+    llm: Llm = Llm()
     logging: Logging = Logging()
     notes: tuple[str, ...] = ()
     sources: dict[str, str] = {}
@@ -169,6 +173,7 @@ def validated(settings: Settings) -> Settings:
             1 <= settings.retrieval.max_results <= 1000,
             "1 to 1000",
         ),
+        *conversation_checks(settings.llm, settings.conversation, server.deadline_s),
     ]
     for name, value, is_valid, expected in checks:
         if not is_valid:

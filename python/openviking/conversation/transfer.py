@@ -19,7 +19,7 @@ from openviking.errors import InputError
 from openviking.types import NewMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from openviking.store.port import ConversationStore
     from openviking.types import Message, Namespace
@@ -31,6 +31,23 @@ _CHUNK = 200
 """Lines of one transaction."""
 
 _PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is imported.
+
+    Attributes:
+        lines: the file, line by line.
+        session_id: for lines that name no session.
+        now: the time of messages that carry none.
+        progress: called with the number of lines that are on disk, as it grows.
+    """
+
+    lines: Iterable[str]
+    session_id: str | None
+    now: datetime
+    progress: Callable[[int], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +97,8 @@ def _to_fields(message: Message) -> dict[str, Any]:
     }
 
 
-def import_lines(
-    store: ConversationStore,
-    namespace: Namespace,
-    lines: Iterable[str],
-    session_id: str | None,
-    now: datetime,
-) -> Imported:
-    """Append the messages of *lines*; none of them is answered.
+def import_lines(store: ConversationStore, namespace: Namespace, source: Source) -> Imported:
+    """Append the messages of a file; none of them is answered.
 
     A line is a JSON object with ``role`` and ``content``, and where known ``session_id``,
     ``timestamp`` (ISO 8601), ``metadata`` and ``seq``. Blank lines are passed over. Lines before a
@@ -96,9 +107,7 @@ def import_lines(
     Args:
         store: where they go.
         namespace: whose they become.
-        lines: the file, line by line.
-        session_id: for lines that name no session.
-        now: the time of messages that carry none.
+        source: the file.
 
     Raises:
         InputError: a line is not such an object; ``loc`` is ``("lines", number from 1)``.
@@ -107,20 +116,26 @@ def import_lines(
     sessions: set[str] = set()
     counts: Counter[bool] = Counter()
     waiting: list[tuple[str, NewMessage]] = []
-    for number, line in enumerate(lines, 1):
+
+    def store_waiting(through: int) -> None:
+        _append(store, namespace, waiting, counts)
+        sessions.update(session for session, _ in waiting)
+        waiting.clear()
+        if source.progress is not None:
+            source.progress(through)
+
+    number = 0
+    for number, line in enumerate(source.lines, 1):
         try:
             if line.strip():
-                waiting.append(_parse(line, number, session_id, now, seen))
+                waiting.append(_parse(line, number, source, seen))
         except InputError:
             # What came before the wrong line is kept.
-            _append(store, namespace, waiting, counts)
+            store_waiting(number - 1)
             raise
         if len(waiting) >= _CHUNK:
-            _append(store, namespace, waiting, counts)
-            sessions |= {session for session, _ in waiting}
-            waiting = []
-    _append(store, namespace, waiting, counts)
-    sessions |= {session for session, _ in waiting}
+            store_waiting(number)
+    store_waiting(number)
     return Imported(counts[True], counts[False], len(sessions))
 
 
@@ -137,15 +152,13 @@ def _append(
         counts.update(done.is_new for done in store.append(namespace, session, messages))
 
 
-def _parse(
-    line: str, number: int, session_id: str | None, now: datetime, seen: Counter[str]
-) -> tuple[str, NewMessage]:
+def _parse(line: str, number: int, source: Source, seen: Counter[str]) -> tuple[str, NewMessage]:
     try:
         fields = json.loads(line)
         if not isinstance(fields, dict):
             raise InputError(f"expected an object, got {type(fields).__name__}")
-        session: Any = fields.get("session_id", session_id)
-        return session, _to_message(fields, session, now, seen)
+        session: Any = fields.get("session_id", source.session_id)
+        return session, _to_message(fields, session, source.now, seen)
     except (ValueError, RecursionError, TypeError) as error:
         raise InputError(f"line {number}: {error}", loc=("lines", number)) from error
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from openviking.errors import InputError
 from openviking.store.sqlite import archive, messages, sessions
 from openviking.store.sqlite.values import checked_text, to_microseconds
+from openviking.types import REPLY_TO_PREVIOUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +53,8 @@ class SqliteConversations:
         _check(namespace, session_id)
         if not new:
             raise InputError("messages: expected at least one, got none", loc=("messages",))
+        if new[0].reply_to == REPLY_TO_PREVIOUS:
+            raise InputError("messages.0: answers the one before it, but is the first")
         now = self._now()
         prepared = [
             messages.prepare(message, now, *(() if len(new) == 1 else ("messages", at)))

@@ -15,7 +15,7 @@ from openviking.store.sqlite.values import (
     to_microseconds,
 )
 from openviking.store.words import identifier_forms
-from openviking.types import Appended, Message, Namespace, NewMessage
+from openviking.types import REPLY_TO_PREVIOUS, Appended, Message, Namespace, NewMessage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,15 +74,23 @@ def append(
 ) -> list[Appended]:
     """Append in order to the session, which is created if missing."""
     state = sessions.open_or_create(connection, namespace, session_id, new[0].created_at)
-    done = [_append_one(connection, state, message) for message in new]
+    done: list[Appended] = []
+    for message in new:
+        if message.reply_to == REPLY_TO_PREVIOUS:
+            done.append(_append_one(connection, state, message, done[-1].message.seq))
+        else:
+            done.append(_append_one(connection, state, message, message.reply_to))
     sessions.save(connection, state)
     return done
 
 
 def _append_one(
-    connection: apsw.Connection, state: sessions.OpenSession, new: PreparedMessage
+    connection: apsw.Connection,
+    state: sessions.OpenSession,
+    new: PreparedMessage,
+    reply_to: int | None,
 ) -> Appended:
-    known = _find_known(connection, state, new)
+    known = _find_known(connection, state, new, reply_to)
     if known is not None:
         return Appended(known, state.described(), is_new=False)
     state.add(new.created_at)
@@ -96,7 +104,7 @@ def _append_one(
             new.role,
             new.metadata,
             new.created_at,
-            new.reply_to,
+            reply_to,
             new.key,
             int(new.is_searchable),
             scope,
@@ -111,12 +119,15 @@ def _append_one(
             "VALUES (?, ?, ?, ?, ?)",
             (connection.last_insert_rowid(), new.content, new.words, new.about, scope),
         )
-    row = (state.last_seq, new.role, new.content, new.metadata, new.created_at, new.reply_to)
+    row = (state.last_seq, new.role, new.content, new.metadata, new.created_at, reply_to)
     return Appended(to_message(state.id, row), state.described(), is_new=True)
 
 
 def _find_known(
-    connection: apsw.Connection, state: sessions.OpenSession, new: PreparedMessage
+    connection: apsw.Connection,
+    state: sessions.OpenSession,
+    new: PreparedMessage,
+    reply_to: int | None,
 ) -> Message | None:
     """Return the stored message that *new* repeats, None if it is one of its own."""
     if new.key is not None:
@@ -128,9 +139,9 @@ def _find_known(
                     "message; use a new key for a new message"
                 )
             return to_message(state.id, row)
-    if new.reply_to is not None:
+    if reply_to is not None:
         # Two that retried one message at the same time both made an answer: the first stands.
-        reply = find_reply(connection, state.number, state.id, new.reply_to)
+        reply = find_reply(connection, state.number, state.id, reply_to)
         if reply is not None:
             return reply
     if new.seq is not None:
