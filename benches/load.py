@@ -40,8 +40,7 @@ class _Client(asyncio.Protocol):
         self._done = done
         self._answer = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self._ask()
 
