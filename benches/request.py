@@ -169,7 +169,9 @@ def by_socket() -> tuple[float, list[float]]:
     with tempfile.NamedTemporaryFile(suffix=".json") as document:
         Path(document.name).write_bytes(answer)
         with process("benches.bare", document.name) as connection:
-            bare = median_us(lambda body: post(connection, "/", body), CASES[2], lambda text: text)
+            bare = median_us(
+                lambda _path, body: post(connection, "/", body), CASES[2], lambda text: text
+            )
     return bare, medians
 
 
