@@ -7,6 +7,7 @@ app = create_app(lambda: Engine.open(load_settings()))    # opened and closed by
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -108,7 +109,11 @@ def _routes(services: Services) -> list[Route]:
             key=lambda operation: operation.path,
         )
     }
-    return [Route(path, Endpoint(path, by_path[path], services), name=path) for path in paths]
+    routes = [Route(path, Endpoint(path, by_path[path], services), name=path) for path in paths]
+    for route in routes:
+        # A parameter that may be any text may also hold line ends.
+        route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return routes
 
 
 async def _pass_on(_request: Request, error: Exception) -> Response:

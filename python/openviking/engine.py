@@ -79,7 +79,7 @@ class Engine:
         self.store = store
         self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
         self.skills = Skills(store, self.encoder, passage_encoder=encoder)
-        self.resources = Resources(store)
+        self.resources = Resources(store, self.encoder, passage_encoder=encoder)
         self.commands = Commands(settings.commands.folders)
         self.performance = Recorder(ENGINE_METRICS)
         self.chat = _chat_client(settings)
@@ -90,6 +90,7 @@ class Engine:
             sources=Sources(
                 self.commands,
                 self._find_skills,
+                self._find_resources,
                 encoder=encoder,
                 chat=self.chat,
                 chat_tokens_max=settings.llm.context_tokens,
@@ -203,6 +204,10 @@ class Engine:
     def _find_skills(self, query: str, k: int) -> list[tuple[Skill, float]]:
         return [(hit.skill, hit.score) for hit in self.skills.search(query, k=k).hits]
 
+    def _find_resources(self, query: str, k: int) -> list[tuple[str, str, float]]:
+        hits = self.resources.search(query, k=k).hits
+        return [(hit.resource.target_uri, hit.passage.text, hit.score) for hit in hits]
+
     def warm(self) -> None:
         """Do what the first request would otherwise wait for; a server calls it before it is ready.
 
@@ -221,6 +226,7 @@ class Engine:
             "encoder": _probe(lambda: {"build": self.encoder.build_id, "dim": self.encoder.dim}),
             "store": _probe(self._store_details),
             "skills": _probe(self.skills.stats),
+            "resources": _probe(self.resources.health),
             "conversations": _probe(self.conversations.health),
             "commands": _probe(self.commands.stats),
             "llm": _probe(lambda: {} if self.chat is None else self.chat.stats()),
@@ -243,6 +249,7 @@ class Engine:
             # First, so that nobody waits for it.
             self.chat.close()
         self.conversations.close()
+        self.resources.close()
         self.skills.close()
         self.encoder.close()
         self.store.close()

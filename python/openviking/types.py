@@ -181,6 +181,7 @@ class Resource:
     metadata: Mapping[str, Any]
     version: int
     created_at: datetime
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

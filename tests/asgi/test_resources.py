@@ -171,3 +171,130 @@ def test_the_length_of_names_is_limited(client: CheckedClient, field: str, longe
 def test_a_megabyte_of_content_is_kept_whole(client: CheckedClient):
     saved = put(client, "u", "é" * 500_000)
     assert client.get(f"/resources/{saved['resource_id']}").json()["content"] == "é" * 500_000
+
+
+def search(client: CheckedClient, query: str, **narrowed: Any) -> list[str]:
+    response = client.post("/resources/search", json={"query": query, **narrowed})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["found_count"] == len(answer["resources"])
+    return [one["target_uri"] for one in answer["resources"]]
+
+
+def test_a_resource_is_found_by_its_words_at_once_and_then_by_meaning(
+    client: CheckedClient, engine: Engine
+):
+    text = "# Plan\n\nWe deploy on Fridays, after lunch."
+    put(client, "viking://plan", text, metadata={"team": "web"}, resource_type="note")
+    put(client, "viking://other", "xylophone lessons begin tomorrow morning inside that large green hall")
+    assert search(client, "deploy on Fridays") == ["viking://plan"]
+    assert engine.resources.wait_until_embedded()
+
+    answer = client.post("/resources/search", json={"query": "when to deploy"}).json()
+
+    (hit,) = answer["resources"]
+    passage = hit["passage"]
+    assert passage["text"] == text[passage["start"] : passage["end"]]
+    assert hit["why"]["terms"] == ["deploy"]
+    assert hit["why"]["meaning"] > 0.1
+    assert "content" not in hit
+    assert (answer["degraded"], answer["truncated"]) == (None, False)
+    assert search(client, "when to deploy", resource_type="memory") == []
+    assert search(client, "when to deploy", metadata={"team": "web"}, prefix="viking://p") == [
+        "viking://plan"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"query": ""}, "query"),
+        ({"query": 5}, "query"),
+        ({"max_results": 0}, "max_results"),
+        ({"max_results": 10**9}, "max_results"),
+        ({"prefix": "x" * (URI_CHARS_MAX + 1)}, "prefix"),
+        ({"metadata": [1]}, "metadata"),
+    ],
+)
+def test_a_search_that_cannot_be_done_is_422(
+    shared_client: CheckedClient, more: dict[str, Any], field: str
+):
+    response = shared_client.post("/resources/search", json={"query": "a", **more})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["loc"][:2] == ["body", field]
+
+
+def test_health_tells_what_is_not_yet_found_by_meaning(client: CheckedClient, engine: Engine):
+    put(client, "a")
+    assert engine.resources.wait_until_embedded()
+    details = client.get("/health").json()["components"]["resources"]
+    assert (details["resources"], details["waiting_for_vectors"]) == (1, 0)
+
+
+def test_versions_are_listed_newest_first_in_pages(client: CheckedClient):
+    for at in range(3):
+        put(client, "a/b c", f"v{at + 1}")
+    params: dict[str, Any] = {"target_uri": "a/b c", "limit": 2}
+    first = client.get("/resources/versions", params=params).json()
+    assert [one["content"] for one in first["versions"]] == ["v3", "v2"]
+    rest = client.get("/resources/versions", params=params | {"before": first["next"]}).json()
+    assert ([one["version"] for one in rest["versions"]], rest["next"]) == ([1], None)
+    missing = client.get("/resources/versions", params={"target_uri": "none"})
+    assert missing.status_code == 404
+    assert client.get("/resources/versions").status_code == 422
+
+
+def test_a_list_is_narrowed_by_metadata(client: CheckedClient):
+    put(client, "a", metadata={"n": 1, "who": "Olga"})
+    put(client, "b", metadata={"n": 1})
+    listed = client.get("/resources", params={"metadata": '{"n": 1.0, "who": "Olga"}'}).json()
+    assert [one["target_uri"] for one in listed["resources"]] == ["a"]
+    for bad in ("[1]", "{", "1", "[" * 10_000):
+        response = client.get("/resources", params={"metadata": bad})
+        assert response.status_code == 422, bad
+        assert response.json()["errors"][0]["loc"] == ["query", "metadata"]
+
+
+def test_a_resource_says_when_it_expires(client: CheckedClient):
+    saved = put(client, "a", ttl_s=3600)
+    found = client.get(f"/resources/{saved['resource_id']}").json()
+    lives = datetime.fromisoformat(found["expires_at"]) - datetime.fromisoformat(found["timestamp"])
+    assert lives.total_seconds() == 3600
+    for ttl_s in (0, -1, 1e12, "1"):
+        body = {"content": "a", "target_uri": "u", "ttl_s": ttl_s}
+        assert client.post("/resources", json=body).status_code == 422
+
+
+HOSTILE = [
+    "a\x00b",
+    "x" * URI_CHARS_MAX,
+    "\u202eevil\u202c",
+    "%2e%2e%2f%00%ff",
+    "uri:uri:uri:",
+    "viking://a/uri:b/uri:",
+    "versions",
+    "search",
+    "..",
+    "../../etc/passwd",
+    "//",
+    "?",
+    "#",
+    "a\r\nSet-Cookie: x=1",
+    "\ufeff\u200b",
+    "'; DROP TABLE resources; --",
+]
+
+
+@pytest.mark.parametrize("uri", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_uri_names_its_own_resource_and_no_other(client: CheckedClient, uri: str):
+    put(client, "other", "not this")
+    saved = put(client, uri, "this")
+    path = f"/resources/uri:{quote(uri, safe='')}"
+    assert client.get(path).json()["target_uri"] == uri
+    versions = client.get("/resources/versions", params={"target_uri": uri}).json()
+    assert versions["versions"][0]["id"] == saved["resource_id"]
+    listed = client.get("/resources", params={"prefix": uri}).json()["resources"]
+    assert [one["target_uri"] for one in listed] == [uri]
+    assert client.delete(path).status_code == 200
+    assert client.get(path).status_code == 404
+    assert [one["target_uri"] for one in client.get("/resources").json()["resources"]] == ["other"]

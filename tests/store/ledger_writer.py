@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.store.conftest import entry, skill
 
 from openviking.store import SqliteStore
+from openviking.store.resources import NewResource
 
 THREADS = 4
 
@@ -26,14 +27,8 @@ def main(folder: str, cycle: str) -> None:
             name = f"{cycle}-{number}-{at}"
             message = store.append_message(f"session-{number}", "user", name, {})
             acknowledge(f"message {message.session_id} {message.seq} {name}")
-            resource = store.put_resource(
-                content=name,
-                target_uri=f"viking://{number}",
-                resource_type="memory",
-                session_id="notes",
-                metadata={},
-                note=name,
-            )
+            new = NewResource(name, f"viking://{number}", session_id="notes", note=name)
+            resource = store.resources.put([new])[0].resource
             acknowledge(f"resource {resource.id} {resource.version} {name}")
             if at % 8 == 0:
                 store.put_skills([entry(skill(name, body="kept words " * 500), passages=4)])

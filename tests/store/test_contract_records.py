@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openviking.errors import InputError, NotFoundError
+from openviking.store.resources import NewResource, ResourceFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,18 +16,12 @@ if TYPE_CHECKING:
 
 
 def put(store: Store, uri: str, content: str = "text", kind: str = "memory") -> Resource:
-    return store.put_resource(
-        content=content,
-        target_uri=uri,
-        resource_type=kind,
-        session_id=None,
-        metadata={},
-        note=None,
-    )
+    (stored,) = store.resources.put([NewResource(content, uri, kind)])
+    return stored.resource
 
 
 def listed(store: Store, prefix: str | None = None, kind: str | None = None) -> list[str]:
-    page = store.list_resources(resource_type=kind, prefix=prefix, limit=1000, after=None)
+    page = store.resources.page(ResourceFilter(kind, prefix), limit=1000, after=None)
     assert page.next is None
     return [resource.target_uri for resource in page.resources]
 
@@ -34,8 +29,8 @@ def listed(store: Store, prefix: str | None = None, kind: str | None = None) -> 
 def test_a_second_put_makes_a_version_and_the_first_stays_reachable(store: Store) -> None:
     first, second = put(store, "viking://a", "one"), put(store, "viking://a", "two")
     assert (first.version, second.version) == (1, 2)
-    assert store.get_resource_by_uri("viking://a") == second
-    assert store.get_resource(first.id) == first
+    assert store.resources.get_by_uri("viking://a") == second
+    assert store.resources.get(first.id) == first
     assert listed(store) == ["viking://a"]
     assert store.stats()["resources"] == 2
 
@@ -43,17 +38,11 @@ def test_a_second_put_makes_a_version_and_the_first_stays_reachable(store: Store
 def test_a_resource_is_the_same_after_a_restart(open_store: Callable[[], Store]) -> None:
     store = open_store()
     metadata = {"tags": ["a", {"deep": None}], "n": 1.5}
-    stored = store.put_resource(
-        content="céà\x00",
-        target_uri="viking://a b/ü?x=1#f",
-        resource_type="note",
-        session_id="s/1",
-        metadata=metadata,
-        note="kept",
-    )
+    new = NewResource("céà\x00", "viking://a b/ü?x=1#f", "note", "s/1", metadata, note="kept")
+    stored = store.resources.put([new])[0].resource
     store.close()
     again = open_store()
-    assert again.get_resource(stored.id) == stored
+    assert again.resources.get(stored.id) == stored
     assert stored.metadata == metadata
     (message,) = again.messages("s/1", last=5)
     assert (message.role, message.content, message.seq) == ("system", "kept", 1)
@@ -68,10 +57,10 @@ def test_listing_walks_all_pages_in_uri_order_whatever_changes_meanwhile(store: 
     seen: list[str] = []
     after = None
     while True:
-        page = store.list_resources(resource_type=None, prefix=None, limit=10, after=after)
+        page = store.resources.page(ResourceFilter(), limit=10, after=after)
         seen += [resource.target_uri for resource in page.resources]
         if after is None:
-            store.delete_resource(store.get_resource_by_uri(seen[-1]).id)
+            store.resources.delete(store.resources.get_by_uri(seen[-1]).id)
         after = page.next
         if after is None:
             break
@@ -81,7 +70,7 @@ def test_listing_walks_all_pages_in_uri_order_whatever_changes_meanwhile(store: 
 def test_a_full_last_page_has_no_next(store: Store) -> None:
     for at in range(3):
         put(store, f"u{at}")
-    page = store.list_resources(resource_type=None, prefix=None, limit=3, after=None)
+    page = store.resources.page(ResourceFilter(), limit=3, after=None)
     assert len(page.resources) == 3
     assert page.next is None
 
@@ -113,14 +102,14 @@ def test_prefix_and_type_narrow_a_listing_exactly(store: Store) -> None:
 def test_deleting_takes_every_version_and_frees_the_uri(store: Store) -> None:
     first = put(store, "a")
     second = put(store, "a")
-    store.delete_resource(first.id)
+    store.resources.delete(first.id)
     for resource in (first, second):
         with pytest.raises(NotFoundError):
-            store.get_resource(resource.id)
+            store.resources.get(resource.id)
     with pytest.raises(NotFoundError):
-        store.get_resource_by_uri("a")
+        store.resources.get_by_uri("a")
     with pytest.raises(NotFoundError):
-        store.delete_resource(first.id)
+        store.resources.delete(first.id)
     assert put(store, "a").version == 1
 
 
@@ -149,7 +138,7 @@ def test_every_odd_text_names_a_session_or_a_resource(store: Store, odd: str) ->
     assert (message.session_id, message.role, message.content) == (odd, odd, odd)
     assert message.metadata == {odd: odd}
     put(store, odd, odd, odd)
-    found = store.get_resource_by_uri(odd)
+    found = store.resources.get_by_uri(odd)
     assert (found.target_uri, found.content, found.resource_type) == (odd, odd, odd)
 
 
@@ -159,13 +148,13 @@ def test_a_lone_surrogate_is_refused_everywhere(store: Store) -> None:
         lambda: store.append_message("s", "user", "m\udfff", {}),
         lambda: store.append_message("s", "user", "m", {"k": "\ud800"}),
         lambda: store.messages("\ud800", last=1),
-        lambda: store.get_resource("\ud800"),
-        lambda: store.get_resource_by_uri("\ud800"),
-        lambda: store.delete_resource("\ud800"),
+        lambda: store.resources.get("\ud800"),
+        lambda: store.resources.get_by_uri("\ud800"),
+        lambda: store.resources.delete("\ud800"),
         lambda: store.get_skill("\ud800"),
         lambda: store.delete_skills(["\ud800"]),
         lambda: put(store, "\ud800"),
-        lambda: store.list_resources(resource_type=None, prefix="\ud800", limit=1, after=None),
+        lambda: store.resources.page(ResourceFilter(prefix="\ud800"), limit=1, after=None),
     ]
     for call in calls:
         with pytest.raises(InputError, match="surrogate"):
@@ -195,7 +184,7 @@ def test_threads_that_put_one_uri_get_versions_without_gap(store: Store) -> None
     with ThreadPoolExecutor(8) as pool:
         versions = list(pool.map(lambda at: put(store, "same", str(at)).version, range(40)))
     assert sorted(versions) == list(range(1, 41))
-    assert store.get_resource_by_uri("same").version == 40
+    assert store.resources.get_by_uri("same").version == 40
 
 
 def test_check_proves_reading_and_writing_and_stats_count(store: Store) -> None:

@@ -59,7 +59,7 @@ def assert_everything_is_there(store: SqliteStore, ledger: list[list[str]]) -> N
         if kind == "message":
             assert sessions[fields[0], int(fields[1])] == fields[2]
         elif kind == "resource":
-            found = store.get_resource(fields[0])
+            found = store.resources.get(fields[0])
             assert (str(found.version), found.content) == (fields[1], fields[2])
         else:
             assert fields[0] in skills

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import time
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from openviking.errors import NotFoundError
+from openviking.errors import InputError, NotFoundError
 from openviking_asgi.operation import Operation
 from openviking_asgi.schemas import Done
 from openviking_asgi.schemas.resources import (
     PutResourceAnswer,
     PutResourceRequest,
     ResourceAnswer,
+    ResourceFound,
     ResourceList,
     ResourceQuery,
+    ResourceSearchAnswer,
+    ResourceSearchRequest,
+    VersionList,
+    VersionsQuery,
 )
 
 if TYPE_CHECKING:
+    from openviking.resources import ResourceHit
     from openviking.types import Resource
     from openviking_asgi.operation import Call
 
@@ -32,6 +40,7 @@ def _put(call: Call) -> PutResourceAnswer:
             resource_type=body.resource_type,
             session_id=body.session_id,
             metadata=body.metadata,
+            ttl_s=body.ttl_s,
         )
     return {
         "success": True,
@@ -52,7 +61,7 @@ def _find(call: Call) -> Resource:
     key = call.params["resource_id"]
     if not key.startswith(_BY_URI):
         return resources.get(key)
-    first, *others = _uris(call, key)
+    first, *others = _uris(call, key) or [""]
     try:
         return resources.get_by_uri(first)
     except NotFoundError:
@@ -74,9 +83,10 @@ def _uris(call: Call, key: str) -> list[str]:
     decoded = key.removeprefix(_BY_URI)
     raw_path = call.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
     raw = raw_path.partition(_BY_URI)[2]
+    meant = [decoded, unquote(raw), raw]
     if query:
-        return [f"{decoded}?{unquote(query)}", f"{raw}?{query}", decoded]
-    return [decoded] if raw in {"", decoded} else [decoded, raw]
+        meant = [f"{decoded}?{unquote(query)}", f"{raw}?{query}", decoded]
+    return list(dict.fromkeys(uri for uri in meant if uri))
 
 
 def _list(call: Call) -> ResourceList:
@@ -86,9 +96,84 @@ def _list(call: Call) -> ResourceList:
         prefix=query.prefix,
         limit=query.limit,
         after=query.after,
+        metadata=_metadata(query.metadata),
     )
     found = [_describe(resource) for resource in page.resources]
     return {"resources": found, "count": len(found), "next": page.next}
+
+
+def _metadata(text: str | None) -> dict[str, Any] | None:
+    """Read the filter of a query string."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"metadata: expected a JSON object, {error}", loc=("metadata",)) from error
+    if not isinstance(value, dict):
+        raise InputError("metadata: expected a JSON object", loc=("metadata",))
+    return value
+
+
+def _versions(call: Call) -> VersionList:
+    query: VersionsQuery = call.query
+    found = call.engine.resources.versions(query.target_uri, limit=query.limit, before=query.before)
+    has_more = len(found) == query.limit and found[-1].version > 1
+    return {
+        "target_uri": query.target_uri,
+        "versions": [_describe(resource) for resource in found],
+        "count": len(found),
+        "next": found[-1].version if has_more else None,
+    }
+
+
+def _search(call: Call) -> ResourceSearchAnswer:
+    body: ResourceSearchRequest = call.body
+    started = time.perf_counter()
+    found = call.engine.resources.search(
+        body.query,
+        k=body.max_results,
+        resource_type=body.resource_type,
+        prefix=body.prefix,
+        metadata=body.metadata,
+        session_id=body.session_id,
+    )
+    return {
+        "resources": [_describe_hit(hit) for hit in found.hits],
+        "query": body.query,
+        "found_count": len(found.hits),
+        "search_time_ms": round((time.perf_counter() - started) * 1e3, 3),
+        "truncated": found.truncated,
+        "degraded": found.degraded,
+    }
+
+
+def _describe_hit(hit: ResourceHit) -> ResourceFound:
+    resource, why = hit.resource, hit.why
+    return {
+        "id": resource.id,
+        "target_uri": resource.target_uri,
+        "resource_type": resource.resource_type,
+        "session_id": resource.session_id,
+        "metadata": dict(resource.metadata),
+        "version": resource.version,
+        "timestamp": resource.created_at.isoformat(),
+        "expires_at": resource.expires_at.isoformat() if resource.expires_at else None,
+        "score": hit.score,
+        "passage": {
+            "text": hit.passage.text,
+            "start": hit.passage.start,
+            "end": hit.passage.end,
+        },
+        "why": {
+            "meaning": why.meaning,
+            "words": why.words,
+            "semantic_rank": why.semantic_rank,
+            "lexical_rank": why.lexical_rank,
+            "fields": list(why.fields),
+            "terms": list(why.terms),
+        },
+    }
 
 
 def _delete(call: Call) -> Done:
@@ -107,6 +192,7 @@ def _describe(resource: Resource) -> ResourceAnswer:
         "metadata": dict(resource.metadata),
         "version": resource.version,
         "timestamp": resource.created_at.isoformat(),
+        "expires_at": resource.expires_at.isoformat() if resource.expires_at else None,
     }
 
 
@@ -122,6 +208,15 @@ OPERATIONS = (
     Operation(
         "GET", "/resources", "list_resources", "List the newest versions", "Resources", _list,
         query=ResourceQuery, answer=ResourceList,
+    ),
+    Operation(
+        "POST", "/resources/search", "search_resources",
+        "Find resources by meaning and words, with the passage that fits", "Resources", _search,
+        body=ResourceSearchRequest, answer=ResourceSearchAnswer,
+    ),
+    Operation(
+        "GET", "/resources/versions", "list_versions", "List the versions of a URI",
+        "Resources", _versions, query=VersionsQuery, answer=VersionList, errors=(404,),
     ),
     Operation(
         "GET", "/resources/{resource_id:path}", "get_resource",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from openviking.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,6 +93,19 @@ def storage_hint() -> Iterator[None]:
             f"{error}; if that is a running server, ask it over HTTP instead (its /docs page "
             "lists the routes)"
         ) from error
+
+
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """Read the JSON object of an option."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--metadata: not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError('--metadata: expected a JSON object, e.g. \'{"author": "Olga"}\'')
+    return value
 
 
 pass_state = click.make_pass_decorator(State)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openviking.resources import ResourceHit
     from openviking.skills import Finding, SkillHit
     from openviking.types import Resource, Skill
 
@@ -32,4 +33,16 @@ def resource_record(resource: Resource) -> dict[str, Any]:
     """Return one version of a resource."""
     record = asdict(resource)
     record["timestamp"] = record.pop("created_at").isoformat()
+    record["expires_at"] = resource.expires_at.isoformat() if resource.expires_at else None
     return record
+
+
+def found_resource_record(hit: ResourceHit) -> dict[str, Any]:
+    """Return a found resource without its content, with the passage that fits, and why."""
+    record = resource_record(hit.resource)
+    del record["content"]
+    return record | {
+        "score": hit.score,
+        "passage": asdict(hit.passage),
+        "why": asdict(hit.why),
+    }

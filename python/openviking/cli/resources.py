@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from openviking.cli.options import State, common, pass_state, storage
+from openviking.cli.options import State, common, json_object, pass_state, storage
 from openviking.cli.output import print_json, print_table, short, visible
 from openviking.cli.records import resource_record
+from openviking.cli.resources_search import search
+from openviking.cli.resources_transfer import export_command, import_command
 from openviking.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def command() -> None:
       openviking resources put viking://user/name "The user is called Olga."
       openviking resources get viking://user/name
       openviking resources list --prefix viking://user/
+      openviking resources search "what is the user's name"
+      openviking resources import notes/ --prefix viking://notes/
     """
 
 
@@ -48,6 +51,7 @@ def command() -> None:
 @click.option("--type", "resource_type", default="memory", show_default=True, help="Its kind.")
 @click.option("--session", "session_id", help="Tell this session of it by a system message.")
 @click.option("--metadata", help="A JSON object that is kept beside it.")
+@click.option("--ttl", "ttl_s", type=float, help="Seconds after which it vanishes.")
 @storage
 @common
 @pass_state
@@ -59,6 +63,7 @@ def put(
     resource_type: str,
     session_id: str | None,
     metadata: str | None,
+    ttl_s: float | None,
 ) -> None:
     """Store CONTENT, or a file, under URI; when this returns, it is on disk.
 
@@ -77,7 +82,8 @@ def put(
             uri,
             resource_type=resource_type,
             session_id=session_id,
-            metadata=_metadata(metadata),
+            metadata=json_object(metadata),
+            ttl_s=ttl_s,
         )
     if state.is_json:
         print_json(resource_record(stored))
@@ -106,17 +112,29 @@ def get(state: State, name: str) -> None:
 @command.command("list")
 @click.option("--type", "resource_type", help="Only of this kind.")
 @click.option("--prefix", help="Only URIs that start like this.")
+@click.option("--metadata", help="Only with equal values under the keys of this JSON object.")
 @click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
 @click.option("--after", help="Only URIs behind this one: the `next` of the page before.")
 @storage
 @common
 @pass_state
 def list_resources(
-    state: State, resource_type: str | None, prefix: str | None, limit: int, after: str | None
+    state: State,
+    resource_type: str | None,
+    prefix: str | None,
+    metadata: str | None,
+    limit: int,
+    after: str | None,
 ) -> None:
     """List resources by URI, the newest version of each."""
     with _opened(state) as resources:
-        page = resources.list(resource_type=resource_type, prefix=prefix, limit=limit, after=after)
+        page = resources.list(
+            resource_type=resource_type,
+            prefix=prefix,
+            limit=limit,
+            after=after,
+            metadata=json_object(metadata),
+        )
     if state.is_json:
         found = [resource_record(resource) for resource in page.resources]
         print_json({"resources": found, "count": len(found), "next": page.next})
@@ -130,6 +148,28 @@ def list_resources(
     )
     if page.next is not None:
         click.echo(f"more: --after {page.next}", err=True)
+
+
+@command.command()
+@click.argument("uri")
+@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@storage
+@common
+@pass_state
+def versions(state: State, uri: str, limit: int) -> None:
+    """List the versions of a URI, the newest first; `get ID` prints one."""
+    with _opened(state) as resources:
+        found = resources.versions(uri, limit=limit)
+    if state.is_json:
+        print_json({"target_uri": uri, "versions": [resource_record(one) for one in found]})
+        return
+    print_table(
+        ("version", "id", "stored", "content"),
+        [
+            (one.version, one.id, f"{one.created_at:%Y-%m-%d %H:%M:%S}", short(one.content, 40))
+            for one in found
+        ],
+    )
 
 
 @command.command()
@@ -179,13 +219,6 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _metadata(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--metadata: not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError('--metadata: expected a JSON object, e.g. \'{"author": "Olga"}\'')
-    return value
+command.add_command(search)
+command.add_command(import_command)
+command.add_command(export_command)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from openviking.store.matches import WordMatches
+    from openviking.store.resources import ResourceStore
     from openviking.types import (
         Appended,
         ArchivedMessage,
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
         Namespace,
         NewMessage,
         PassageVectors,
-        Resource,
-        ResourcePage,
         RowIds,
         Session,
         SessionPage,
@@ -124,6 +123,10 @@ class Store(Protocol):
     def conversations(self) -> ConversationStore:
         """The part that keeps sessions and messages."""
 
+    @property
+    def resources(self) -> ResourceStore:
+        """The part that keeps resources."""
+
     def put_skills(self, entries: Sequence[SkillEntry]) -> Sequence[RowIds]:
         """Insert or replace skills with all their passages, in one transaction.
 
@@ -163,36 +166,6 @@ class Store(Protocol):
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
-
-    def put_resource(
-        self,
-        *,
-        content: str,
-        target_uri: str,
-        resource_type: str,
-        session_id: str | None,
-        metadata: Mapping[str, Any],
-        note: str | None,
-    ) -> Resource:
-        """Store a new version under *target_uri*.
-
-        With a *session_id* and a *note*, a system message with that note and the metadata
-        ``{resource_id, target_uri}`` is appended to the session in the same transaction.
-        """
-
-    def get_resource(self, resource_id: str) -> Resource:
-        """Return one version by id; raises NotFoundError."""
-
-    def get_resource_by_uri(self, target_uri: str) -> Resource:
-        """Return the newest version of a URI; raises NotFoundError."""
-
-    def list_resources(
-        self, *, resource_type: str | None, prefix: str | None, limit: int, after: str | None
-    ) -> ResourcePage:
-        """Return newest versions in URI order; *prefix* and *after* speak of URIs."""
-
-    def delete_resource(self, resource_id: str) -> None:
-        """Delete the resource of that id with every version of its URI; raises NotFoundError."""
 
     def append_message(
         self, session_id: str, role: str, content: str, metadata: Mapping[str, Any]

@@ -237,6 +237,8 @@ ALTER TABLE new_resources RENAME TO resources;
 CREATE UNIQUE INDEX resources_by_version ON resources (target_uri, version);
 CREATE UNIQUE INDEX resources_newest ON resources (target_uri) WHERE is_newest = 1;
 CREATE INDEX resources_newest_by_type ON resources (resource_type, target_uri) WHERE is_newest = 1;
+CREATE INDEX resources_newest_by_session ON resources (session_id, target_uri)
+  WHERE is_newest = 1 AND session_id IS NOT NULL;
 CREATE INDEX resources_by_expiry ON resources (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE resource_facts (

@@ -6,13 +6,13 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from openviking.store.sqlite import matching, resources, skills
+from openviking.store.sqlite import matching, skills
 from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import Database
+from openviking.store.sqlite.resource_store import SqliteResources
 from openviking.store.sqlite.stems import query_stems
-from openviking.store.sqlite.values import checked_text, mapping_to_json, to_microseconds
+from openviking.store.sqlite.values import checked_text, to_microseconds
 from openviking.types import Namespace, NewMessage
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from openviking.types import (
         Message,
         PassageVectors,
-        Resource,
-        ResourcePage,
         RowIds,
         Skill,
         SkillEntry,
@@ -68,6 +66,7 @@ class SqliteStore:
         self._now = now
         try:
             self._lexicon = matching.load_lexicon(self._database)
+            self._resources = SqliteResources(self._database, now)
         except BaseException:
             self._database.close()
             raise
@@ -82,6 +81,11 @@ class SqliteStore:
     def conversations(self) -> SqliteConversations:
         """The part that keeps sessions and messages."""
         return self._conversations
+
+    @property
+    def resources(self) -> SqliteResources:
+        """The part that keeps resources."""
+        return self._resources
 
     def put_skills(self, entries: Sequence[SkillEntry]) -> list[RowIds]:
         """Insert or replace skills in one transaction; return each one's passage numbers."""
@@ -148,64 +152,6 @@ class SqliteStore:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
         checked_text(skill_id, "skill_id")
         return self._database.write(lambda connection: skills.count_use(connection, skill_id))
-
-    def put_resource(
-        self,
-        *,
-        content: str,
-        target_uri: str,
-        resource_type: str,
-        session_id: str | None,
-        metadata: Mapping[str, Any],
-        note: str | None,
-    ) -> Resource:
-        """Store a new version under *target_uri*, with the note for its session."""
-        new = resources.PreparedResource(
-            # Made here and not by the writer: a write that is done twice must stay the same write.
-            id=uuid4().hex,
-            target_uri=checked_text(target_uri, "target_uri"),
-            content=checked_text(content, "content"),
-            resource_type=checked_text(resource_type, "resource_type"),
-            session_id=None if session_id is None else checked_text(session_id, "session_id"),
-            metadata=mapping_to_json(metadata, "metadata"),
-            created_at=to_microseconds(self._now(), "now"),
-            note=None if note is None else checked_text(note, "note"),
-        )
-        return self._database.write(lambda connection: resources.put(connection, new))
-
-    def get_resource(self, resource_id: str) -> Resource:
-        """Return one version by id; raises NotFoundError."""
-        checked_text(resource_id, "resource_id")
-        with self._database.reading() as connection:
-            return resources.get(connection, resource_id)
-
-    def get_resource_by_uri(self, target_uri: str) -> Resource:
-        """Return the newest version of a URI; raises NotFoundError."""
-        checked_text(target_uri, "target_uri")
-        with self._database.reading() as connection:
-            return resources.get_by_uri(connection, target_uri)
-
-    def list_resources(
-        self, *, resource_type: str | None, prefix: str | None, limit: int, after: str | None
-    ) -> ResourcePage:
-        """Return newest versions in URI order; *prefix* and *after* speak of URIs."""
-        for name, value in (("resource_type", resource_type), ("prefix", prefix), ("after", after)):
-            if value is not None:
-                checked_text(value, name)
-        with self._database.reading() as connection:
-            return resources.page(
-                connection, resource_type=resource_type, prefix=prefix, limit=limit, after=after
-            )
-
-    def delete_resource(self, resource_id: str) -> None:
-        """Delete the resource of that id with every version of its URI; raises NotFoundError."""
-        checked_text(resource_id, "resource_id")
-
-        def work(connection: apsw.Connection) -> None:
-            resources.delete(connection, resource_id)
-            _give_back_space(connection)
-
-        self._database.write(work)
 
     def append_message(
         self, session_id: str, role: str, content: str, metadata: Mapping[str, Any]
