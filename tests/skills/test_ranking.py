@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from openviking.skills import Skills, Why, scoring
-from openviking.skills.background import SENTENCES
+from openviking.skills.background import LIKE_SENTENCES, SENTENCES
+from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
 from openviking.types import Skill
 from openviking.vectors import search
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from openviking.store import SqliteStore
 
 WORDS = [f"topic{at}" for at in range(40)]
-QUERIES = [" ".join(random.Random(at).choices(WORDS, k=4)) for at in range(25)]
+QUERIES = [
+    *(" ".join(random.Random(at).choices(WORDS, k=4)) for at in range(20)),
+    *(
+        ". ".join(" ".join(random.Random(at * part).choices(WORDS, k=9)) for part in (3, 5, 7))
+        for at in range(1, 6)
+    ),
+]
 
 
 @pytest.fixture
@@ -60,50 +67,56 @@ def plain_search(
         if not skill.disable_model_invocation
     }
     everyone = {s.id for s in store.iter_skills() if not s.disable_model_invocation}
-    vector = encoder.encode([query]).vectors
+    vectors = encoder.encode([query, *query_parts(query)]).vectors
     held = store.passage_vectors(f"{encoder.build_id}/passages-{PASSAGES_VERSION}")
     rows = [row for row, i in enumerate(held.skill_ids) if i in visible]
     first = {i: row for row, i in reversed(list(enumerate(held.skill_ids)))}
-    (near,), (cosines,) = search(
-        vector, np.ascontiguousarray(held.vectors[rows]), scoring.PASSAGES_SCANNED
-    )
-    best: dict[str, tuple[float, int]] = {}
-    for at, cosine in zip(near.tolist(), cosines.tolist(), strict=True):
-        best.setdefault(held.skill_ids[rows[at]], (cosine, rows[at]))
     among = frozenset(visible) if category else None
     matches = list(store.match_skills(query, 10_000, among=among))
     bm25 = {match.id: match.score for match in matches}
-    top = [match.score for match in matches]
-    summary = {i: float(np.einsum("j,j->", held.vectors[first[i]], vector[0])) for i in everyone}
-    meaning = {}
-    for i in {*best, *(match.id for match in matches[: scoring.WORD_HITS])}:
-        lead = best[i][0] - summary[i] if i in best else 0.0
-        meaning[i] = summary[i] + scoring.PASSAGE_SHARE * lead if lead > 0 else summary[i]
-    weight = scoring.words_weight(top[: scoring.STANDOUT_HITS + 1])
-    divisor = (top[0] if top else 0.0) + scoring.WORDS_SURE
-    score = {i: meaning[i] + weight * bm25.get(i, 0.0) / divisor for i in meaning}
-    ranked = sorted(best, key=lambda i: (-meaning[i], i))
-    usual = encoder.encode(SENTENCES).vectors
-    if not meaning or not scoring.fits(
-        max(meaning.values()),
-        top[0] if top else 0.0,
-        float(np.mean([max(one @ held.vectors[first[i]] for i in everyone) for one in usual])),
-        float(np.max(usual @ vector[0])),
+    passages = np.ascontiguousarray(held.vectors[rows])
+    best: list[dict[str, tuple[float, int]]] = []
+    for found_rows, cosines in zip(
+        *search(vectors, passages, scoring.PASSAGES_SCANNED), strict=True
     ):
+        best.append({})
+        for at, cosine in zip(found_rows.tolist(), cosines.tolist(), strict=True):
+            best[-1].setdefault(held.skill_ids[rows[at]], (cosine, rows[at]))
+    near = {i: max(b[i] for b in best if i in b) for i in {i for b in best for i in b}}
+    meaning = {}
+    for i in {*near, *(match.id for match in matches[: scoring.WORD_HITS])}:
+        pooled = []
+        for vector, one in zip(vectors, best, strict=True):
+            summary = float(np.einsum("j,j->", held.vectors[first[i]], vector))
+            lead = one[i][0] - summary if i in one else 0.0
+            pooled.append(summary + scoring.PASSAGE_SHARE * lead if lead > 0 else summary)
+        meaning[i] = pooled[0]
+        if len(pooled) > 1:
+            meaning[i] += scoring.PART_SHARE * (max(pooled[1:]) - pooled[0])
+    score = {i: meaning[i] + scoring.WORDS_WEIGHT * bm25.get(i, 0.0) for i in meaning}
+    ranked = sorted(near, key=lambda i: (-meaning[i], i))
+    usual = encoder.encode(SENTENCES).vectors
+    evidence = scoring.fit_evidence(
+        max(meaning.values(), default=-1.0),
+        matches[0].score if matches else 0.0,
+        float(np.mean([max(one @ held.vectors[first[i]] for i in everyone) for one in usual])),
+        float(np.mean(sorted(usual @ vectors[0])[-LIKE_SENTENCES:])),
+    )
+    if evidence < scoring.FIT_MIN:
         return []
     found = []
     for i in sorted(meaning, key=lambda i: (-score[i], i)):
-        if meaning[i] < scoring.MEANING_MIN:
+        if score[i] < scoring.SCORE_MIN:
             continue
         match = next((match for match in matches if match.id == i), None)
         place = None
-        if i in best:
-            row = best[i][1]
+        if i in near:
+            row = near[i][1]
             place = (held.parts[row], *held.spans[row].tolist())
         why = Why(
             meaning=meaning[i],
             words=match.score if match else 0.0,
-            semantic_rank=ranked.index(i) + 1 if i in best else None,
+            semantic_rank=ranked.index(i) + 1 if i in near else None,
             lexical_rank=match.rank if match else None,
             fields=match.fields if match else (),
             terms=match.terms if match else (),

@@ -13,6 +13,7 @@ import numpy as np
 from openviking.errors import InputError
 from openviking.evaluation.metrics import CUTOFF, MEASURES, Estimate, estimate, measures
 from openviking.skills import Skills
+from openviking.skills.parts import query_parts
 from openviking.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def evaluate(
         seconds: list[float] = []
         for start in range(0, len(queries), _ENCODED_AT_ONCE):
             batch = queries[start : start + _ENCODED_AT_ONCE]
-            encoder.encode([query.text for query in batch])
+            encoder.encode([part for q in batch for part in (q.text, *query_parts(q.text))])
             for query in batch:
                 began = time.perf_counter()
                 skills.search(query.text, k=CUTOFF)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from openviking.types import TextEncoder, Vectors
 
 SENTENCES = (
@@ -67,6 +69,9 @@ SENTENCES = (
 )
 """Courtesy, small talk, noise, questions of general knowledge and chores, in plain English."""
 
+LIKE_SENTENCES = 5
+"""Sentences most like a query that are looked at: about as many as there are of each kind."""
+
 
 class Background:
     """The sentences as vectors, encoded once, at the latest for the first search. Safe for threads.
@@ -91,9 +96,12 @@ class Background:
                 self._known = self._encoder.encode(SENTENCES).vectors
             return self._known
 
-    def resemblance(self, query: Vectors) -> float:
-        """Return the highest cosine of *query* (1, dim) and any of the sentences."""
-        return float(np.max(self._vectors @ query[0]))
+    def resemblance(self, query: NDArray[np.float32]) -> float:
+        """Return the mean cosine of *query* (dim,) and the sentences most like it.
+
+        Of one sentence, chance would decide: a query may share a single word with it.
+        """
+        return float(np.sort(self._vectors @ query)[-LIKE_SENTENCES:].mean())
 
     def usual_best(self, rows: Vectors) -> float:
         """Return the mean, over the sentences, of the highest cosine that *rows* give; 0 if none.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -39,6 +39,32 @@ class Nearest:
     numbers: NDArray[np.int64]
     positions: NDArray[np.int64]
     cosines: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, owners: NDArray[np.int64], positions: NDArray[np.int64], cosines: NDArray[np.floating]
+    ) -> Self:
+        """Keep the first passage of each owner; the best come first, and -1 is nobody."""
+        # Of equal numbers, `unique` returns the first.
+        numbers, first = np.unique(owners, return_index=True)
+        first = first[numbers >= 0]
+        return cls(owners[first], positions[first], cosines[first].astype(np.float64))
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return that no skill is near."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+    @classmethod
+    def best_of(cls, several: Sequence[Self]) -> Self:
+        """Join what is near to any of several queries, each skill with its best passage."""
+        if len(several) == 1:
+            return several[0]
+        cosines = np.concatenate([one.cosines for one in several])
+        order = (-cosines).argsort(kind="stable")
+        numbers = np.concatenate([one.numbers for one in several])
+        positions = np.concatenate([one.positions for one in several])
+        return cls.of(numbers[order], positions[order], cosines[order])
 
 
 class Catalog:
@@ -94,29 +120,32 @@ class Catalog:
                     self._snapshot, entries={**self._snapshot.entries, skill_id: used}
                 )
 
-    def scan(self, query: Vectors, k: int, category: str | None) -> tuple[Snapshot, Nearest]:
-        """Look for the *k* passages most similar to *query* (1, dim).
+    def scan(
+        self, queries: Vectors, k: int, category: str | None
+    ) -> tuple[Snapshot, tuple[Nearest, ...]]:
+        """Look for the *k* passages most similar to each of *queries* (q, dim).
 
         Returns:
-            A snapshot, and its skills that have any of these passages.
+            A snapshot, and for each query the skills that have any of these passages.
         """
         while True:
             snapshot = self._snapshot
             allow = None if category is None else snapshot.rows_of(category)
-            nearest = self._nearest(snapshot, query, k, allow)
+            nearest = self._nearest(snapshot, queries, k, allow)
             if self._snapshot is snapshot:
                 return snapshot, nearest
 
-    def _nearest(self, snapshot: Snapshot, query: Vectors, k: int, allow: RowIds | None) -> Nearest:
+    def _nearest(
+        self, snapshot: Snapshot, queries: Vectors, k: int, allow: RowIds | None
+    ) -> tuple[Nearest, ...]:
         if allow is not None and not allow.size:
-            rows, scores = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        else:
-            (rows,), (scores,) = self._index.search(query, k, allow=allow)
-        owners, positions = snapshot.passage_rows().owners(rows)
-        # The best passages come first, and of equal numbers `unique` returns the first.
-        numbers, first = np.unique(owners, return_index=True)
-        first = first[numbers >= 0]
-        return Nearest(owners[first], positions[first], scores[first].astype(np.float64))
+            return (Nearest.none(),) * len(queries)
+        rows, scores = self._index.search(queries, k, allow=allow)
+        passages = snapshot.passage_rows()
+        return tuple(
+            Nearest.of(*passages.owners(found), cosines)
+            for found, cosines in zip(rows, scores, strict=True)
+        )
 
     def _add_rows(self, added: Sequence[tuple[Skill, Vectors, Sequence[Place]]]) -> list[Entry]:
         fresh: list[Entry] = []

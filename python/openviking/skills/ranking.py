@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openviking.skills import scoring
+from openviking.skills.catalog import Nearest
 from openviking.skills.search import SkillHit, Why
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.skills.background import Background
-    from openviking.skills.catalog import Nearest
     from openviking.skills.snapshot import Snapshot
     from openviking.store.matches import WordMatches
     from openviking.types import Vectors
@@ -29,13 +29,13 @@ class Evidence:
     """What is known of a query before skills are compared.
 
     Attributes:
-        vector: (1, dim) float32, unit length.
-        nearest: the skills with a passage near the query.
+        vectors: (q, dim) float32, unit length: of the whole query, then of its parts.
+        nearest: for each vector the skills with a passage near it.
         words: lexical hits.
     """
 
-    vector: Vectors
-    nearest: Nearest
+    vectors: Vectors
+    nearest: Sequence[Nearest]
     words: WordMatches
 
 
@@ -50,7 +50,8 @@ class Ranking:
         words: (n,) float64, bm25; 0 where no word matched.
         scores: (n,) float64, fused.
         order: candidates that are near enough, as places in the arrays above, best first.
-        is_fit: whether the query is about the skills at all.
+        near: the candidates with a passage near the query or a part of it.
+        fitness: evidence that the query is about the skills at all.
         evidence: what the scores were made from.
     """
 
@@ -60,8 +61,14 @@ class Ranking:
     words: NDArray[np.float64]
     scores: NDArray[np.float64]
     order: NDArray[np.int64]
-    is_fit: bool
+    near: Nearest
+    fitness: float
     evidence: Evidence
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the query is about the skills at all, and any skill is near enough."""
+        return bool(self.order.size) and self.fitness >= scoring.FIT_MIN
 
     def best(self, k: int) -> list[SkillHit]:
         """Return the first *k* skills; none if none fits."""
@@ -73,7 +80,7 @@ class Ranking:
 
     def best_ids_by_meaning(self, k: int) -> tuple[str, ...]:
         """Return the ids of the *k* skills nearest in meaning."""
-        numbers = self.evidence.nearest.numbers
+        numbers = self.near.numbers
         return self._ids(numbers[(-self._near_meanings()).argsort(kind="stable")[:k]])
 
     def families(self, k: int) -> list[SkillHit]:
@@ -122,11 +129,11 @@ class Ranking:
         return tuple(ids[number] for number in numbers.tolist())
 
     def _near_meanings(self) -> NDArray[np.float64]:
-        return self.meanings[self.candidates.searchsorted(self.evidence.nearest.numbers)]
+        return self.meanings[self.candidates.searchsorted(self.near.numbers)]
 
     def _semantic_ranks(self) -> Mapping[int, tuple[int, int]]:
         """Map the number of a skill near in meaning to its rank and its nearest passage."""
-        nearest = self.evidence.nearest
+        nearest = self.near
         order = (-self._near_meanings()).argsort(kind="stable")
         numbers, positions = nearest.numbers[order].tolist(), nearest.positions[order].tolist()
         ranked = enumerate(zip(numbers, positions, strict=True), 1)
@@ -161,30 +168,28 @@ class Ranking:
 
 def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) -> Ranking:
     """Fuse both sides, and judge whether the query is about the skills at all."""
-    words = evidence.words
-    candidates = _candidates(snapshot, evidence.nearest, words.ids)
+    words, near = evidence.words, Nearest.best_of(evidence.nearest)
+    candidates = _candidates(snapshot, near, words.ids)
     ids = snapshot.ids
     bm25 = words.scores_of([ids[number] for number in candidates.tolist()])
     meanings = _meanings(snapshot, candidates, evidence)
-    top = words.scores[: scoring.STANDOUT_HITS + 1]
-    best_words = top[0] if top else 0.0
-    scores = scoring.fused_score(meanings, bm25, best_words, scoring.words_weight(top))
-    fitting = (meanings >= scoring.MEANING_MIN).nonzero()[0]
-    is_fit = bool(fitting.size) and scoring.fits(
-        float(meanings.max()),
-        best_words,
+    scores = scoring.fused_score(meanings, bm25)
+    fitting = (scores >= scoring.SCORE_MIN).nonzero()[0]
+    fitness = scoring.fit_evidence(
+        float(meanings.max(initial=-1.0)),
+        words.scores[0] if len(words) else 0.0,
         snapshot.usual_best(background),
-        background.resemblance(evidence.vector),
+        background.resemblance(evidence.vectors[0]),
     )
     # Candidates stand in the order of their ids, so a stable sort breaks ties by id.
     order = fitting[(-scores[fitting]).argsort(kind="stable")]
-    return Ranking(snapshot, candidates, meanings, bm25, scores, order, is_fit, evidence)
+    return Ranking(snapshot, candidates, meanings, bm25, scores, order, near, fitness, evidence)
 
 
-def _candidates(snapshot: Snapshot, nearest: Nearest, matched: Sequence[str]) -> NDArray[np.int64]:
+def _candidates(snapshot: Snapshot, near: Nearest, matched: Sequence[str]) -> NDArray[np.int64]:
     """Return the numbers of the skills that either side names, ascending."""
     is_candidate = np.zeros(len(snapshot.ids), np.bool_)
-    is_candidate[nearest.numbers] = True
+    is_candidate[near.numbers] = True
     number_of = snapshot.numbers()
     # A skill that was written or deleted since the snapshot was taken is passed over.
     numbers = [number for i in matched if (number := number_of.get(i)) is not None]
@@ -195,17 +200,19 @@ def _candidates(snapshot: Snapshot, nearest: Nearest, matched: Sequence[str]) ->
 def _meanings(
     snapshot: Snapshot, candidates: NDArray[np.int64], evidence: Evidence
 ) -> NDArray[np.float64]:
+    """Pool the passages of each candidate, then the parts of the query."""
     summaries = snapshot.summaries()
     rows = summaries.row_at[candidates]
-    cosines = np.full(len(candidates), scoring.UNKNOWN_MEANING)
-    known = rows >= 0
-    if known.any():
-        # einsum adds up each row by itself: equal rows get equal sums, which a BLAS does not
-        # promise.
-        cosines[known] = np.einsum(
-            "ij,j->i", summaries.rows.take(rows[known], axis=0), evidence.vector[0]
-        )
-    nearest = evidence.nearest
-    best = np.full(len(candidates), -1.0)
-    best[candidates.searchsorted(nearest.numbers)] = nearest.cosines
-    return scoring.meaning_score(cosines, best)
+    known = (rows >= 0).nonzero()[0]
+    gathered = summaries.rows.take(rows[known], axis=0) if known.size else None
+    pooled = np.empty((len(evidence.vectors), len(candidates)))
+    for line, vector, nearest in zip(pooled, evidence.vectors, evidence.nearest, strict=True):
+        cosines = np.full(len(candidates), scoring.UNKNOWN_MEANING)
+        if gathered is not None:
+            # einsum adds up each row by itself: equal rows get equal sums, which a BLAS does not
+            # promise.
+            cosines[known] = np.einsum("ij,j->i", gathered, vector)
+        best = np.full(len(candidates), -1.0)
+        best[candidates.searchsorted(nearest.numbers)] = nearest.cosines
+        line[:] = scoring.meaning_score(cosines, best)
+    return scoring.request_meaning(pooled[0], pooled[1:])

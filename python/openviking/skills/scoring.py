@@ -1,18 +1,18 @@
 """Every weight and threshold of skill search, with its reason, and the sum of both signals.
 
-The score of a skill for a query is ``meaning + weight * bm25 / (best + WORDS_SURE)``:
+The score of a skill for a query is ``meaning + WORDS_WEIGHT * bm25``:
 
-- *meaning* is the cosine of the query with the skill's summary, raised by a share of what its best
-  other passage has over it. A long body has more passages and so more chances of a lucky match;
-  a share below one keeps such skills in place, and a skill without a body loses nothing.
-- *bm25* is taken in proportion to the *best* bm25 of this query, because its scale moves with the
-  length of the query and the size of the store; the constant in the divisor lets a query whose best
-  match is weak count less. Fusing by rank would forget how sure each side is.
-- *weight* grows with how far the best match stands out from the next ones: a word that names one
-  skill decides more than words that many skills share.
+- *meaning* is the cosine of the query with the skill's summary; if another passage of the skill is
+  nearer, half of its lead is added. A long body has more passages and so more chances of a lucky
+  match; a share keeps such skills in place, and a skill without a body loses nothing. For a request
+  of several sentences it is the mean of what the whole gets and of what its best part gets.
+- *bm25* is a sum of logarithms: how much less likely so many words would stand in a skill by
+  chance. Its scale therefore says how sure the words are, in a store of any size and for a query of
+  any length, and must not be normalised away: words that every skill has add nothing, a rare name
+  decides. Fusing by rank would forget how sure each side is.
 
 ``openviking eval`` measures this sum beside words and vectors alone. It is flat about these values:
-halving or doubling one of them moves nDCG@10 by less than 0.01 on every set that was tried.
+a third more or less of one of them moves nDCG@10 by less than 0.01 on every set that was tried.
 """
 
 from __future__ import annotations
@@ -22,24 +22,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-PASSAGE_SHARE = 0.7
+PASSAGE_SHARE = 0.5
 """Share of the best passage's lead over the summary that counts."""
 
-WORDS_WEIGHT = 0.15
-"""What a best lexical match that does not stand out adds to a cosine at most."""
+PART_SHARE = 0.5
+"""Share of a request's meaning that its best part decides, if it has parts."""
 
-WORDS_STANDOUT = 0.12
-"""What it adds more if no other skill has any of the words."""
-
-STANDOUT_HITS = 9
-"""Next matches with which the best one is compared."""
-
-WORDS_SURE = 10.0
-"""bm25 points at which a best match counts half: a few common words stay below, a name is above."""
+WORDS_WEIGHT = 0.009
+"""What one bm25 point adds to a cosine: the rarest word of 3,000 skills, in a title, some 0.12."""
 
 PASSAGES_SCANNED = 120
 """Passages taken from the index: some forty skills, four times what is usually asked for."""
@@ -56,23 +48,21 @@ KNOWN_SEARCHES_MAX = 512
 KNOWN_HITS_MAX = 20
 """Answers with more hits are not kept: with this many they take some 8 MB together."""
 
-MEANING_MIN = 0.10
-"""A skill below this cosine is unrelated, whatever words it shares with the query."""
+SCORE_MIN = 0.10
+"""A skill with a lower score is unrelated: a cosine of 0.1, or a common word or two, is chance."""
 
 UNKNOWN_MEANING = 0.25
 """Taken for a skill that matched by words while its vectors are being made anew."""
 
-RESEMBLANCE_SHARE = 0.5
+RESEMBLANCE_SHARE = 0.75
 """Share of a query's likeness to small talk and the like that counts against it."""
 
-FIT_MIN = -0.09
-"""Evidence from which a query is about the skills: about one real request in sixty is below."""
-
-WORDS_EVIDENCE = 0.006
-"""What one bm25 point of the best lexical match adds to the cosine when fitness is judged."""
+FIT_MIN = -0.065
+"""Evidence from which a query is about the skills: about one real request in eighty is below."""
 
 WORDS_EVIDENCE_MAX = 25.0
-"""bm25 points that are counted for that: a sentence whose rare words all occur."""
+"""bm25 points of the best lexical match that are counted when fitness is judged: a sentence whose
+rare words all occur."""
 
 
 def meaning_score(
@@ -83,24 +73,21 @@ def meaning_score(
     return np.where(best_passage > summary, lead, summary)
 
 
-def words_weight(scores: Sequence[float]) -> float:
-    """Return the weight of words for a query, from the bm25 of its best matches, best first."""
-    if not scores:
-        return WORDS_WEIGHT
-    others = scores[1 : 1 + STANDOUT_HITS]
-    standout = 1.0 - sum(others) / (STANDOUT_HITS * scores[0])
-    return WORDS_WEIGHT + WORDS_STANDOUT * standout
+def request_meaning(whole: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pool what the whole request, (n,), and its parts, (parts, n), get from each skill."""
+    if not len(parts):
+        return whole
+    best: NDArray[np.float64] = parts.max(axis=0)
+    return whole + PART_SHARE * (best - whole)
 
 
-def fused_score(
-    meaning: NDArray[np.float64], bm25: NDArray[np.float64], best: float, weight: float
-) -> NDArray[np.float64]:
-    """Join both signals of each skill; *best* is the query's highest bm25, 0 stands for no word."""
-    return meaning + weight * bm25 / (best + WORDS_SURE)
+def fused_score(meaning: NDArray[np.float64], bm25: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Join both signals of each skill; *bm25* is 0 for one without any word of the query."""
+    return meaning + WORDS_WEIGHT * bm25
 
 
-def fits(best: float, best_words: float, usual_best: float, resemblance: float) -> bool:
-    """Whether the best skill stands out enough for the query to be about the skills at all.
+def fit_evidence(best: float, best_words: float, usual_best: float, resemblance: float) -> float:
+    """Return how much speaks for a query being about the skills at all; from ``FIT_MIN`` it is.
 
     The evidence is what the best skill has over what this collection gives to anybody, less a share
     of the query's likeness to what is no task, plus its rare words. Because the collection itself
@@ -110,7 +97,7 @@ def fits(best: float, best_words: float, usual_best: float, resemblance: float) 
         best: highest meaning of any skill.
         best_words: highest bm25 of any skill.
         usual_best: highest meaning that a sentence that is no task gets on average.
-        resemblance: highest cosine of the query and such a sentence.
+        resemblance: cosine of the query and the sentences of that kind which are most like it.
     """
-    words = WORDS_EVIDENCE * min(best_words, WORDS_EVIDENCE_MAX)
-    return best - usual_best - RESEMBLANCE_SHARE * resemblance + words >= FIT_MIN
+    words = WORDS_WEIGHT * min(best_words, WORDS_EVIDENCE_MAX)
+    return best - usual_best - RESEMBLANCE_SHARE * resemblance + words

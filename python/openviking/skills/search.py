@@ -19,7 +19,7 @@ QUERY_CHARS_MAX = 4000
 QUERY_CHARS_REFUSED = 1 << 20
 """A longer query is an error."""
 
-QUERY_WORDS_MAX = 64
+QUERY_WORDS_MAX = 256
 """Words of a query that are looked up."""
 
 HITS_MAX = 1000

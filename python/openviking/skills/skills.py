@@ -16,6 +16,7 @@ from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
 from openviking.skills.drafts import skill_from_content, skill_from_fields
 from openviking.skills.importer import BATCH_SKILLS, Importer, ImportReport
+from openviking.skills.parts import query_parts
 from openviking.skills.ranking import Evidence, Ranking, rank_skills
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
@@ -131,7 +132,7 @@ class Skills:
 
     def _rank(self, text: str, k: int, wanted: str | None) -> tuple[Ranking, bool]:
         """Compare all skills with *text*; also say whether the model read only its beginning."""
-        encoded = self._encoder.encode([text])
+        encoded = self._encoder.encode([text, *query_parts(text)])
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
         snapshot, nearest = self._catalog.scan(encoded.vectors, scanned, wanted)
         words = self._store.match_skills(

@@ -162,7 +162,8 @@ class Snapshot:
                 for at, skill_id in enumerate(self.ids)
                 if (entry := self.entries[skill_id]).summary is not None and entry.row_count
             ]
-            rows = np.array([summary for _, _, summary in found], dtype=np.float32, ndmin=2)
+            vectors = [summary for _, _, summary in found]
+            rows = np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
             row_at = np.full(len(self.ids), -1, dtype=np.int64)
             row_at[[at for at, _, _ in found]] = np.arange(len(found))
             ids = tuple(skill_id for _, skill_id, _ in found)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 QUERY_CHARS_MAX = 4_000
 """Characters of a query that are read; a question is far shorter, a pasted file need not fit."""
 
-QUERY_TERMS_MAX = 64
+QUERY_TERMS_MAX = 256
 """Distinct terms of a query that are looked up."""
 
 FUNCTION_WORDS = frozenset(

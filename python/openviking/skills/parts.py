@@ -1,0 +1,36 @@
+"""The parts of a request: a task of several sentences is looked for as a whole and part by part.
+
+One vector of a long text is the mean of all that it asks for, and near to nothing of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+PART_WORDS_MIN = 8
+"""A shorter sentence joins the one before it: alone it says too little about a task."""
+
+PARTS_MAX = 4
+"""Parts of a request; of more sentences, the shortest neighbours are joined."""
+
+_END = re.compile(r"(?<=[.!?;:])\s+|\n+")
+
+
+def query_parts(text: str) -> list[str]:
+    """Return the parts of a request in order, at most ``PARTS_MAX``; none if it is of one piece.
+
+    The same text gives the same parts, and every word of it stands in one of them.
+    """
+    parts: list[str] = []
+    for sentence in filter(None, (piece.strip() for piece in _END.split(text))):
+        if parts and len(parts[-1].split()) < PART_WORDS_MIN:
+            parts[-1] += f" {sentence}"
+        else:
+            parts.append(sentence)
+    if len(parts) > 1 and len(parts[-1].split()) < PART_WORDS_MIN:
+        last = parts.pop()
+        parts[-1] += f" {last}"
+    while len(parts) > PARTS_MAX:
+        at = min(range(len(parts) - 1), key=lambda at: len(parts[at]) + len(parts[at + 1]))
+        parts[at : at + 2] = [f"{parts[at]} {parts[at + 1]}"]
+    return parts if len(parts) > 1 else []

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openviking.skills.parts import PARTS_MAX, query_parts
+
+if TYPE_CHECKING:
+    from openviking.skills import Skills
+
+PDF = "merge many scanned pdf files into one document"
+CSV = "clean the broken columns of a large csv table"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (PDF, []),
+        (f"{PDF}. {CSV}?", [f"{PDF}.", f"{CSV}?"]),
+        (f"{PDF}\n\n{CSV}", [PDF, CSV]),
+        (f"Hello! {PDF}. Please. {CSV}. Thanks!", [f"Hello! {PDF}.", f"Please. {CSV}. Thanks!"]),
+        ("Short. And this as well.", []),
+        (f"{PDF}, see v1.2.3 of file.txt", []),
+        ("", []),
+        ("?!... ;;", []),
+    ],
+)
+def test_a_request_is_cut_at_the_ends_of_sentences(text: str, parts: list[str]):
+    assert query_parts(text) == parts
+
+
+@given(st.text(max_size=600))
+def test_every_word_stands_in_one_part_and_parts_are_few(text: str):
+    parts = query_parts(text)
+
+    assert len(parts) != 1
+    assert len(parts) <= PARTS_MAX
+    assert not parts or " ".join(parts).split() == text.split()
+
+
+def test_each_task_of_a_long_request_finds_its_skill(skills: Skills):
+    skills.create(fields={"name": "pdf", "description": "merge scanned pdf files"})
+    skills.create(fields={"name": "csv", "description": "clean broken csv columns"})
+    skills.create(fields={"name": "other", "description": "water the plants on the balcony"})
+    chatter = "my colleague and somebody else sent me all of this yesterday evening"
+
+    found = skills.search(f"{chatter}. {PDF}. {chatter}. {CSV}.")
+
+    assert {hit.skill.id for hit in found.hits[:2]} == {"pdf", "csv"}
+    assert found.hits[0].why.meaning > skills.search(chatter + PDF + chatter).hits[0].why.meaning
