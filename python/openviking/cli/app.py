@@ -35,6 +35,11 @@ COMMANDS = {
     "resources": ("openviking.cli.resources", "Store and read long-term memory."),
     "config": ("openviking.cli.settings", "Show the settings in force and their sources."),
     "eval": ("openviking.cli.eval", "Measure skill search on labelled sets."),
+    "backup": (
+        "openviking.cli.backup:backup_command",
+        "Copy the storage, also while it is in use.",
+    ),
+    "restore": ("openviking.cli.backup:restore_command", "Put a backup in place of the storage."),
     "doctor": ("openviking.cli.doctor", "Check model, storage, CPU and port."),
     "probe": ("openviking.cli.probe", "Ask a running server whether it is ready."),
 }
@@ -53,7 +58,8 @@ class Root(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

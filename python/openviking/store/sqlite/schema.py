@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openviking.errors import StoreError
+from openviking.store.sqlite import memories
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -264,7 +265,7 @@ CREATE TABLE resource_vectors (
 ) STRICT;
 """
 
-_MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, memories.TABLES)
 
 
 def prepare(connection: apsw.Connection, path: Path) -> None:
@@ -273,13 +274,7 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
     Raises:
         StoreError: the file belongs to another program or to a newer OpenViking.
     """
-    _refuse_foreign(connection, path)
-    version = int(connection.pragma("user_version"))
-    if version > len(_MIGRATIONS):
-        raise StoreError(
-            f"store {path}: has schema {version}, this OpenViking knows up to {len(_MIGRATIONS)}; "
-            "install the newer OpenViking again, or use another storage path"
-        )
+    version = refuse_unknown(connection, path, allow_empty=True)
     if version == 0:
         # Only an empty file accepts these two; the setting lets deleted pages go back to the disk.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -289,14 +284,27 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _refuse_foreign(connection: apsw.Connection, path: Path) -> None:
+def refuse_unknown(connection: apsw.Connection, path: Path, *, allow_empty: bool = False) -> int:
+    """Return the schema of the file.
+
+    Raises:
+        StoreError: the file belongs to another program or to a newer OpenViking, or holds nothing
+            and may not.
+    """
     found = int(connection.pragma("application_id")) & 0xFFFF_FFFF
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-    if found != APPLICATION_ID and (found or tables):
+    if found != APPLICATION_ID and (found or tables or not allow_empty):
         raise StoreError(
             f"store {path}: is a database of another program (application_id {found:#x}, expected "
             f"{APPLICATION_ID:#x}); move the file away or use another storage path"
         )
+    version = int(connection.pragma("user_version"))
+    if version > len(_MIGRATIONS):
+        raise StoreError(
+            f"store {path}: has schema {version}, this OpenViking knows up to {len(_MIGRATIONS)}; "
+            "install the newer OpenViking again, or use another storage path"
+        )
+    return version
 
 
 def _migrate(connection: apsw.Connection, version: int) -> None:
