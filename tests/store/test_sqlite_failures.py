@@ -17,6 +17,7 @@ from tests.store.conftest import entry, skill
 
 from openviking.errors import StoreError, StoreInUseError
 from openviking.store import SqliteStore
+from openviking.store.sqlite import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,7 +250,7 @@ def test_the_file_is_marked_as_ours_and_survives_a_power_cut_by_setting(tmp_path
     store.close()
     header = (tmp_path / "openviking.db").read_bytes()[:100]
     user_version, application_id = struct.unpack_from(">I4xI", header, 60)
-    assert (application_id, user_version) == (0x4F564B31, 4)
+    assert (application_id, user_version) == (0x4F564B31, schema.VERSION)
     assert header[18:20] == b"\x02\x02", "the file is not in WAL mode"
 
 

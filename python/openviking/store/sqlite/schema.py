@@ -267,6 +267,9 @@ CREATE TABLE resource_vectors (
 
 _MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, memories.TABLES)
 
+VERSION = len(_MIGRATIONS)
+"""The newest schema: what ``user_version`` says of a file that has taken every step."""
+
 
 def prepare(connection: apsw.Connection, path: Path) -> None:
     """Bring the open file to the newest schema, in one transaction; a foreign file is not touched.
@@ -278,7 +281,7 @@ def prepare(connection: apsw.Connection, path: Path) -> None:
     if version == 0:
         # Only an empty file accepts these two; the setting lets deleted pages go back to the disk.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    if version < len(_MIGRATIONS):
+    if version < VERSION:
         _migrate(connection, version)
     # After the schema, so that the file header on disk already carries our application_id.
     connection.execute("PRAGMA journal_mode = WAL")
@@ -299,9 +302,9 @@ def refuse_unknown(connection: apsw.Connection, path: Path, *, allow_empty: bool
             f"{APPLICATION_ID:#x}); move the file away or use another storage path"
         )
     version = int(connection.pragma("user_version"))
-    if version > len(_MIGRATIONS):
+    if version > VERSION:
         raise StoreError(
-            f"store {path}: has schema {version}, this OpenViking knows up to {len(_MIGRATIONS)}; "
+            f"store {path}: has schema {version}, this OpenViking knows up to {VERSION}; "
             "install the newer OpenViking again, or use another storage path"
         )
     return version
@@ -313,7 +316,7 @@ def _migrate(connection: apsw.Connection, version: int) -> None:
         for step in _MIGRATIONS[version:]:
             connection.execute(step)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
