@@ -12,16 +12,18 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from openviking.cache import CachedEncoder, EmbeddingCache
-from openviking.chat import ChatClient
+from openviking.chat import open_chat
 from openviking.commands import Commands
 from openviking.config import api_key
 from openviking.conversation import Conversations, Lifetimes, Sources
 from openviking.encoder import Encoder
 from openviking.errors import OpenVikingError
+from openviking.memory import PREFIX as MEMORIES
+from openviking.memory import Memories
 from openviking.performance import ENGINE_METRICS, Recorder
 from openviking.resources import Resources
 from openviking.skills import Skills
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from openviking.skills import SkillSearch
     from openviking.store.port import Store
     from openviking.types import Embeddings, Skill, TextEncoder
+
+_MEMORIES_PASSED_OVER = 50
+"""Memories among the hits of a search that may stand before a resource for everybody."""
 
 FEATURES = (
     "conversation_memory",
@@ -82,8 +87,10 @@ class Engine:
         self.resources = Resources(store, self.encoder, passage_encoder=encoder)
         self.commands = Commands(settings.commands.folders)
         self.performance = Recorder(ENGINE_METRICS)
-        self.chat = _chat_client(settings)
-        self.lifetimes = _lifetimes(settings)
+        self.chat = open_chat(settings.llm, api_key(settings.llm))
+        self.lifetimes = Lifetimes.of(settings.conversation)
+        self.memories = Memories.of(settings.memory, store.memories, self.resources)
+        self.memories.start()
         self.conversations = Conversations(
             store,
             self.encoder,
@@ -92,6 +99,7 @@ class Engine:
                 self._find_skills,
                 self._find_resources,
                 encoder=encoder,
+                memory=self.memories,
                 chat=self.chat,
                 chat_tokens_max=settings.llm.context_tokens,
             ),
@@ -205,8 +213,13 @@ class Engine:
         return [(hit.skill, hit.score) for hit in self.skills.search(query, k=k).hits]
 
     def _find_resources(self, query: str, k: int) -> list[tuple[str, str, float]]:
-        hits = self.resources.search(query, k=k).hits
-        return [(hit.resource.target_uri, hit.passage.text, hit.score) for hit in hits]
+        # Memories are somebody's: each owner is answered with their own, by another way.
+        found = [
+            (hit.resource.target_uri, hit.passage.text, hit.score)
+            for hit in self.resources.search(query, k=k + _MEMORIES_PASSED_OVER).hits
+            if not hit.resource.target_uri.startswith(MEMORIES)
+        ]
+        return found[:k]
 
     def warm(self) -> None:
         """Do what the first request would otherwise wait for; a server calls it before it is ready.
@@ -229,6 +242,7 @@ class Engine:
             "resources": _probe(self.resources.health),
             "conversations": _probe(self.conversations.health),
             "commands": _probe(self.commands.stats),
+            "memory": _probe(self.memories.health),
             "llm": _probe(lambda: {} if self.chat is None else self.chat.stats()),
             "cache": _probe(lambda: dict(self.cache.stats())),
         }
@@ -249,6 +263,7 @@ class Engine:
             # First, so that nobody waits for it.
             self.chat.close()
         self.conversations.close()
+        self.memories.close()
         self.resources.close()
         self.skills.close()
         self.encoder.close()
@@ -264,28 +279,6 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _chat_client(settings: Settings) -> ChatClient | None:
-    llm = settings.llm
-    if llm.api_base is None or llm.model is None:
-        return None
-    return ChatClient(
-        llm.api_base,
-        llm.model,
-        key=api_key(llm),
-        timeout_s=llm.timeout_s,
-        tokens_max=llm.max_tokens,
-    )
-
-
-def _lifetimes(settings: Settings) -> Lifetimes:
-    said = settings.conversation
-    days = said.retention_days
-    return Lifetimes(
-        idle=timedelta(minutes=said.idle_minutes),
-        retention=None if days is None else timedelta(days=days),
-    )
 
 
 def _probe(details: Any) -> dict[str, Any]:

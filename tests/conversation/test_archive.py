@@ -137,7 +137,7 @@ def test_retention_deletes_what_is_older(store: SqliteStore, clock: Clock):
     second = Conversations(
         store, HashingEncoder(), clock=clock, lifetimes=Lifetimes(retention=timedelta(days=5))
     )
-    assert second.wait_until_embedded()
+    assert second.wait_until_swept()
     assert [m.content for m in second.messages("s")] == ["new"]
     assert second.stats("s").session.message_count == 1
     with pytest.raises(NotFoundError):

@@ -184,6 +184,10 @@ class Conversations(History):
         """Wait until every message is findable by meaning; False if it took longer."""
         return self._parts.embedder.wait_until_idle(timeout_s)
 
+    def wait_until_swept(self, timeout_s: float = 60.0) -> bool:
+        """Wait until nothing is past its retention; False if it took longer."""
+        return all(worker.wait_until_idle(timeout_s) for worker in self._parts.workers)
+
     def health(self) -> dict[str, Any]:
         """Tell what went wrong last in the background, if anything."""
         errors = [one.last_error for one in self._parts.workers if one.last_error is not None]

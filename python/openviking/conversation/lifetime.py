@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from openviking.background import Background
 from openviking.conversation.window import IDLE
@@ -18,6 +18,7 @@ from openviking.conversation.window import IDLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from openviking.config import Conversation
     from openviking.store.port import ConversationStore
 
 SWEEP_S = 600.0
@@ -42,6 +43,15 @@ class Lifetimes:
 
     idle: timedelta = IDLE
     retention: timedelta | None = None
+
+    @classmethod
+    def of(cls, settings: Conversation) -> Self:
+        """Return what is configured."""
+        days = settings.retention_days
+        return cls(
+            idle=timedelta(minutes=settings.idle_minutes),
+            retention=None if days is None else timedelta(days=days),
+        )
 
 
 class SteadyClock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from openviking.store.memories import MemoryStore
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
@@ -118,6 +119,10 @@ class ConversationStore(Protocol):
 
 class Store(Protocol):
     """What lasts: skills with their passage vectors, resources with versions, conversations."""
+
+    @property
+    def memories(self) -> MemoryStore:
+        """The part that knows which messages memories come from."""
 
     @property
     def conversations(self) -> ConversationStore:

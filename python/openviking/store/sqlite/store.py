@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openviking.store.sqlite import matching, skills
 from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import Database
+from openviking.store.sqlite.memories import SqliteMemories
 from openviking.store.sqlite.resource_store import SqliteResources
 from openviking.store.sqlite.stems import query_stems
 from openviking.store.sqlite.values import checked_text, to_microseconds
@@ -71,11 +72,17 @@ class SqliteStore:
             self._database.close()
             raise
         self._conversations = SqliteConversations(self._database, now)
+        self._memories = SqliteMemories(self._database)
 
     @property
     def path(self) -> Path:
         """The database file."""
         return self._database.path
+
+    @property
+    def memories(self) -> SqliteMemories:
+        """The part that knows which messages memories come from."""
+        return self._memories
 
     @property
     def conversations(self) -> SqliteConversations:
