@@ -58,6 +58,10 @@ test: model-builds ## all tests: Rust, then Python
 	cargo test --quiet --release -p openviking-core -p openviking-ops
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: soak
+soak: build/native ## the tests that kill, fill and repeat, many times over (some minutes)
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
 .PHONY: check
 check: build/native ## formatting, lints, types
 	cargo fmt --all --check
