@@ -195,6 +195,7 @@ class Engine:
         k: int | None = None,
         category: str | None = None,
         hierarchical: bool = False,
+        explain: bool = False,
     ) -> SkillSearch:
         """Find the skills for a task; *k* defaults to ``retrieval.max_results``."""
         with self.performance.timing("skill_search_time"):
@@ -203,6 +204,7 @@ class Engine:
                 k=self.settings.retrieval.max_results if k is None else k,
                 category=category,
                 hierarchical=hierarchical,
+                explain=explain,
             )
 
     def active_sessions(self) -> int:

@@ -306,3 +306,29 @@ def test_a_bundled_file_is_given_out_as_bytes_and_nothing_else_is(
     for path in ("%2e%2e/secret", "..%2fsecret", "docs/%2e%2e/%2e%2e/secret", "docs", "SKILL.md"):
         assert client.get(f"/skills/csv-cleaner/files/{path}").status_code == 404
     assert client.get("/skills/none/files/docs/page.html").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("?explain", {}), ("?explain=true", {}), ("?k=1&explain", {}), ("", {"explain": True})],
+)
+def test_an_explanation_spells_out_the_scores(
+    stocked: CheckedClient, path: str, body: dict[str, Any]
+):
+    sent = {"query": "clean a messy csv file", **body}
+    answer = stocked.post(f"/skills/search{path}", json=sent).json()
+
+    explanation, best = answer["explanation"], answer["skills"][0]
+    assert explanation["fitness"]["is_fit"]
+    assert explanation["held_back"] == []
+    assert explanation["words"]["csv"] == 1
+    reasons = explanation["hits"][0]
+    assert (reasons["id"], reasons["score"]) == (best["id"], best["score"])
+    assert reasons["sum"].startswith(f"score {best['score']:.3f} = meaning ")
+    assert "messy CSV" in reasons["passage"]
+
+
+def test_a_plain_search_carries_no_explanation(stocked: CheckedClient):
+    for path in ("", "?explain=false", "?explains"):
+        answer = stocked.post(f"/skills/search{path}", json={"query": "clean a csv file"}).json()
+        assert "explanation" not in answer

@@ -86,6 +86,18 @@ def test_a_person_gets_a_line_per_hit(imported: Run):
     assert len(lines) == 2
 
 
+def test_an_explanation_is_printed_for_a_person_and_for_a_program(imported: Run):
+    shown = imported("search", "clean a messy csv", "--explain").stdout
+    record = json.loads(imported("search", "hello there", "--explain", "--json").stdout)
+
+    assert "answered: evidence" in shown
+    assert "score " in shown
+    assert "nearest passage: csv cleaner: " in shown
+    assert record["skills"] == []
+    assert record["explanation"]["fitness"]["is_fit"] is False
+    assert record["explanation"]["held_back"]
+
+
 def test_nothing_that_fits_is_no_error(imported: Run):
     result = imported("search", "zzqx", "--category", "no-such-category", "--json")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import UNSET
@@ -21,6 +22,7 @@ from openviking_asgi.schemas.skills import (
     SkillList,
     SkillQuery,
     SkillSearchAnswer,
+    SkillSearchOptions,
     SkillSearchRequest,
     SkillSummary,
     SkillTree,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from openviking.skills import SkillHit
     from openviking.types import Skill
     from openviking_asgi.operation import Call
+    from openviking_asgi.schemas.skills import SkillExplanation
 
 _log = logging.getLogger("openviking_asgi")
 
@@ -46,11 +49,12 @@ def _search(call: Call) -> SkillSearchAnswer:
         k=body.max_results,
         category=body.category,
         hierarchical=body.hierarchical,
+        explain=body.explain or call.query.explain or _is_flagged(call, b"explain"),
     )
     seconds = time.perf_counter() - started
     call.services.metrics.skill_search_seconds.observe(seconds)
     skills = [_describe_hit(hit) for hit in found.hits]
-    return {
+    answer: SkillSearchAnswer = {
         "skills": skills,
         "query": body.query,
         "found_count": len(skills),
@@ -58,6 +62,14 @@ def _search(call: Call) -> SkillSearchAnswer:
         "category": body.category,
         "truncated": found.truncated,
     }
+    if found.explanation is not None:
+        answer["explanation"] = cast("SkillExplanation", asdict(found.explanation))
+    return answer
+
+
+def _is_flagged(call: Call, name: bytes) -> bool:
+    """Whether the query string holds *name* without a value, as in ``?explain``."""
+    return name in call.scope["query_string"].split(b"&")
 
 
 def _describe_hit(hit: SkillHit) -> SkillFound:
@@ -213,7 +225,7 @@ _FILE_TYPE = "application/octet-stream"
 OPERATIONS = (
     Operation(
         "POST", "/skills/search", "search_skills", "Find the skills that fit a task", "Skills",
-        _search, body=SkillSearchRequest, answer=SkillSearchAnswer,
+        _search, body=SkillSearchRequest, query=SkillSearchOptions, answer=SkillSearchAnswer,
     ),
     Operation(
         "POST", "/skills/validate", "validate_skill", "Check a SKILL.md text", "Skills",

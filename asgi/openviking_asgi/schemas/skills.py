@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -21,6 +21,13 @@ class SkillSearchRequest(msgspec.Struct, frozen=True):
     max_results: Annotated[int, msgspec.Meta(ge=1, le=RESULTS_MAX)] | None = None
     category: Name | None = None
     hierarchical: bool = False
+    explain: bool = False
+
+
+class SkillSearchOptions(msgspec.Struct, frozen=True):
+    """``?explain`` (or ``explain`` in the body) adds how the answer came about."""
+
+    explain: bool = False
 
 
 class SkillPlace(TypedDict):
@@ -67,8 +74,56 @@ class SkillFound(SkillSummary):
     why: SkillWhy
 
 
+class QueryFitness(TypedDict):
+    """Whether a query is about the skills at all: ``evidence``, from ``threshold`` on it is."""
+
+    is_fit: bool
+    evidence: float
+    threshold: float
+    best: float
+    usual_best: float
+    resemblance: float
+    best_words: float
+    sum: str
+
+
+class SkillPartMeaning(TypedDict):
+    """What a skill gets from the whole query or a part of it: cosines, and both pooled."""
+
+    text: str
+    summary: float
+    passage: float | None
+    meaning: float
+
+
+class SkillReasons(TypedDict):
+    """All signals of one skill, ``sum`` spells out its score; ``passage`` quotes the nearest."""
+
+    id: str
+    score: float
+    sum: str
+    meaning: float
+    parts: list[SkillPartMeaning]
+    words: float
+    terms: list[str]
+    fields: list[str]
+    passage: str
+
+
+class SkillExplanation(TypedDict):
+    """Why a search answered as it did; ``held_back`` are the nearest if nothing fits.
+
+    ``words`` are those of the query that counted, each with the number of skills that have it.
+    """
+
+    fitness: QueryFitness
+    words: dict[str, int]
+    hits: list[SkillReasons]
+    held_back: list[SkillReasons]
+
+
 class SkillSearchAnswer(TypedDict):
-    """What fits; no skills is a good answer when none does."""
+    """What fits; no skills is a good answer when none does. ``explanation`` only if asked for."""
 
     skills: list[SkillFound]
     query: str
@@ -76,6 +131,7 @@ class SkillSearchAnswer(TypedDict):
     search_time_ms: float
     category: str | None
     truncated: bool
+    explanation: NotRequired[SkillExplanation]
 
 
 class SkillDetail(SkillSummary):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 import click
 
 from openviking.cli.options import State, common, model, pass_state, storage
 from openviking.cli.output import plain, print_json, short
 from openviking.cli.records import hit_record
+
+if TYPE_CHECKING:
+    from openviking.skills import Explanation, Reasons
 
 
 @click.command()
@@ -17,6 +23,9 @@ from openviking.cli.records import hit_record
 @click.option("--category", help="Only this category, subcategory or category/subcategory.")
 @click.option("--hierarchical", is_flag=True, help="Let parents and sub-skills follow a hit.")
 @click.option("--why", "shows_why", is_flag=True, help="Say what matched, and both ranks.")
+@click.option(
+    "--explain", "explains", is_flag=True, help="Spell out every score, and why a query is refused."
+)
 @storage
 @model
 @common
@@ -28,6 +37,7 @@ def search_command(
     category: str | None,
     hierarchical: bool,
     shows_why: bool,
+    explains: bool,
 ) -> None:
     """Find the skills for a task described in QUERY, best first; none if none fits.
 
@@ -39,10 +49,15 @@ def search_command(
       openviking search clean a messy CSV file
       openviking search "deploy to kubernetes" -k 3 --why
       openviking search "write release notes" --category writing --json
+      openviking search "how are you" --explain
     """
     with state.open_engine() as engine:
         found = engine.search_skills(
-            " ".join(query), k=max_results, category=category, hierarchical=hierarchical
+            " ".join(query),
+            k=max_results,
+            category=category,
+            hierarchical=hierarchical,
+            explain=explains,
         )
     if state.is_json:
         print_json(
@@ -52,6 +67,7 @@ def search_command(
                 "category": category,
                 "skills": [hit_record(hit) for hit in found.hits],
             }
+            | ({"explanation": asdict(found.explanation)} if found.explanation else {})
         )
         return
     if not found.hits:
@@ -67,6 +83,30 @@ def search_command(
                 f"       meaning {why.meaning:.3f} (rank {why.semantic_rank or '-'}), words "
                 f"{why.words:.2f} (rank {why.lexical_rank or '-'}): {plain(terms)}"
             )
+    if found.explanation is not None:
+        _print_explanation(found.explanation)
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    verdict = "answered" if explanation.fitness.is_fit else "turned away"
+    click.secho(f"\n{verdict}: evidence {explanation.fitness.sum}", bold=True)
+    known = ", ".join(f"{word} ({count})" for word, count in explanation.words.items())
+    click.echo(f"words that count, with the skills that have them: {plain(known) or 'none'}")
+    for reasons in explanation.hits:
+        _print_reasons("", reasons)
+    for reasons in explanation.held_back:
+        _print_reasons("held back: ", reasons)
+
+
+def _print_reasons(prefix: str, reasons: Reasons) -> None:
+    click.echo(prefix, nl=False)
+    click.secho(plain(reasons.id), bold=True)
+    for line in reasons.sum.split("; "):
+        click.echo(f"  {line}")
+    terms, fields = ", ".join(reasons.terms) or "none", ", ".join(reasons.fields)
+    click.echo(f"  words {plain(terms)}" + (f" in {fields}" if fields else ""))
+    if reasons.passage:
+        click.echo(f"  nearest passage: {short(reasons.passage, 200)}")
 
 
 command = search_command

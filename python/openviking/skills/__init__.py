@@ -1,5 +1,6 @@
 """Skills: loading, searching and keeping SKILL.md files."""
 
+from openviking.skills.explain import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.findings import CODES, Finding
 from openviking.skills.importer import ImportReport
 from openviking.skills.load import parse_skill, read_skill
@@ -10,9 +11,13 @@ from openviking.skills.views import SkillPage, SkillTree
 
 __all__ = [
     "CODES",
+    "Explanation",
     "Finding",
+    "Fitness",
     "ImportReport",
+    "PartMeaning",
     "Rankings",
+    "Reasons",
     "SkillHit",
     "SkillPage",
     "SkillSearch",

@@ -78,6 +78,10 @@ class Ranking:
         """Return the ids of the first *k* candidates, whether the query fits or not."""
         return self._ids(self.candidates[self.order[:k]])
 
+    def nearest_ids(self, k: int) -> tuple[str, ...]:
+        """Return the ids of the *k* highest scores, however low they are."""
+        return self._ids(self.candidates[(-self.scores).argsort(kind="stable")[:k]])
+
     def best_ids_by_meaning(self, k: int) -> tuple[str, ...]:
         """Return the ids of the *k* skills nearest in meaning."""
         numbers = self.near.numbers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from openviking.errors import InputError, LimitError
 
 if TYPE_CHECKING:
+    from openviking.skills.explain import Explanation
     from openviking.skills.snapshot import Place
     from openviking.types import Skill
 
@@ -68,11 +69,13 @@ class SkillSearch:
         query: the query as it was given.
         hits: best first; ties by id. Empty if no skill fits.
         truncated: whether only the beginning of the query was used.
+        explanation: how it came about, if that was asked for.
     """
 
     query: str
     hits: tuple[SkillHit, ...]
     truncated: bool
+    explanation: Explanation | None = None
 
     @property
     def found_count(self) -> int:

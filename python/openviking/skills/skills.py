@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openviking.errors import ConflictError, InputError, NotFoundError
 from openviking.index import Index
-from openviking.skills import scoring
 from openviking.skills.background import Background
 from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
 from openviking.skills.drafts import skill_from_content, skill_from_fields
+from openviking.skills.finder import Finder
 from openviking.skills.importer import BATCH_SKILLS, Importer, ImportReport
-from openviking.skills.parts import query_parts
-from openviking.skills.ranking import Evidence, Ranking, rank_skills
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
-from openviking.skills.search import (
-    Rankings,
-    SkillHit,
-    SkillSearch,
-    check_k,
-    clean_query,
-    query_words,
-)
-from openviking.skills.snapshot import category_filter
 from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
 from openviking.skills.watch import Watcher
 from openviking.skills.writer import SkillWriter
@@ -37,6 +25,7 @@ from openviking.skills.writer import SkillWriter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from openviking.skills.search import Rankings, SkillSearch
     from openviking.store.port import Store
     from openviking.types import Progress, Skill, TextEncoder
 
@@ -62,6 +51,7 @@ class Skills:
         self._catalog = Catalog(Index(encoder.dim))
         self._stopping = threading.Event()
         self._background = Background(passage_encoder or encoder)
+        self._finder = Finder(store, encoder, self._catalog, self._background)
         self._writer = SkillWriter(
             store, passage_encoder or encoder, self._catalog, self._stopping.is_set
         )
@@ -74,7 +64,6 @@ class Skills:
         self._related.warm()
         self._rebuild = Rebuild(store, self._writer, stale, self._stopping.is_set)
         self._rebuild.start()
-        self._known_hits = lru_cache(maxsize=scoring.KNOWN_SEARCHES_MAX)(self._hits)
 
     def search(
         self,
@@ -83,6 +72,7 @@ class Skills:
         k: int = 10,
         category: str | None = None,
         hierarchical: bool = False,
+        explain: bool = False,
     ) -> SkillSearch:
         """Find the skills that fit a task, best first; none if none fits.
 
@@ -92,56 +82,24 @@ class Skills:
             category: a category, subcategory or ``category/subcategory``; None and ``general``
                 mean all.
             hierarchical: let parents and sub-skills of a hit follow it.
+            explain: say how the answer came about, also if it is that nothing fits.
 
         Raises:
             InputError: an empty query or a *k* below 1.
             LimitError: a *k* or a query that is too large.
             EncoderError: the model failed.
         """
-        text, is_cut = clean_query(query)
-        wanted = category_filter(category)
-        snapshot = self._catalog.snapshot
-        # The version is part of the key: any change of a skill makes all answers new. Long answers
-        # are rare and would fill the memory.
-        find = self._known_hits if check_k(k) <= scoring.KNOWN_HITS_MAX else self._hits
-        hits, is_cut_by_model = find(snapshot.version, text, k, wanted, hierarchical=hierarchical)
-        skills = self._related.complete([snapshot.latest(hit.skill) for hit in hits])
-        return SkillSearch(
-            query=query,
-            hits=tuple(
-                SkillHit(skill, hit.score, hit.why) for hit, skill in zip(hits, skills, strict=True)
-            ),
-            truncated=is_cut or is_cut_by_model,
+        found = self._finder.search(
+            query, k=k, category=category, hierarchical=hierarchical, explain=explain
         )
+        snapshot = self._catalog.snapshot
+        skills = self._related.complete([snapshot.latest(hit.skill) for hit in found.hits])
+        pairs = zip(found.hits, skills, strict=True)
+        return replace(found, hits=tuple(replace(hit, skill=skill) for hit, skill in pairs))
 
     def rankings(self, query: str, *, k: int = 10) -> Rankings:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
-        ranking, _ = self._rank(clean_query(query)[0], check_k(k), None)
-        return Rankings(
-            words=tuple(ranking.evidence.words.ids[:k]),
-            vectors=ranking.best_ids_by_meaning(k),
-            fused=ranking.best_ids(k),
-            is_fit=ranking.is_fit,
-        )
-
-    def _hits(
-        self, _version: int, text: str, k: int, wanted: str | None, *, hierarchical: bool
-    ) -> tuple[tuple[SkillHit, ...], bool]:
-        ranking, is_cut = self._rank(text, k, wanted)
-        return tuple(ranking.families(k) if hierarchical else ranking.best(k)), is_cut
-
-    def _rank(self, text: str, k: int, wanted: str | None) -> tuple[Ranking, bool]:
-        """Compare all skills with *text*; also say whether the model read only its beginning."""
-        encoded = self._encoder.encode([text, *query_parts(text)])
-        scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
-        snapshot, nearest = self._catalog.scan(encoded.vectors, scanned, wanted)
-        words = self._store.match_skills(
-            query_words(text),
-            max(scoring.WORD_HITS, k),
-            among=None if wanted is None else snapshot.ids_of(wanted),
-        )
-        evidence = Evidence(encoded.vectors, nearest, words)
-        return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
+        return self._finder.rankings(query, k)
 
     def get(self, skill_id: str) -> Skill:
         """Return one skill with its body; raises NotFoundError."""

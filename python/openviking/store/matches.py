@@ -69,6 +69,11 @@ class WordMatches(Sequence[WordMatch]):
         scores: list[float] = self._scores[self._best].tolist() if self._best else []
         return scores
 
+    @property
+    def looked_up(self) -> dict[str, int]:
+        """The words of the query that counted, each with the number of skills that have it."""
+        return {word.text: word.skills for word in self._words}
+
     def scores_of(self, ids: Sequence[str]) -> NDArray[np.float64]:
         """Return bm25 of any skills, hits or not, (len(ids),); 0 where no word matched."""
         row_of, scores = self._row_of, self._scores
