@@ -103,5 +103,12 @@ def test_rows_that_are_no_whole_blocks_are_refused():
         quantize_blocks(np.ones((2, 130), dtype=np.float32))
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-45, 1e-38, 1e-33])
+def test_a_block_whose_scale_has_no_inverse_counts_as_zeros(value: float):
+    codes, scales = quantize_blocks(np.full((1, BLOCK), value, dtype=np.float32))
+    assert scales.tolist() == [[0.0]]
+    assert (codes == 128).all()
+
+
 def test_native_builds_carry_the_version_of_their_arithmetic():
     assert BUILDERS["native"] == NATIVE_VERSION

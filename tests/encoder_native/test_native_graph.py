@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.encoder_native.conftest import TOKENS_MAX, random_weights
 
-from openviking.encoder.graph_native import PANEL, pack_panels, quantize_rows, write_native_graph
+from openviking.encoder.graph_native import PANEL, pack_panels, write_native_graph
+from openviking.encoder.quantize import quantize_rows
 from openviking.errors import EncoderError
 
 if TYPE_CHECKING:

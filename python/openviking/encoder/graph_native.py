@@ -17,6 +17,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from openviking.encoder.graph import FIRST_POSITION, relative_bias
+from openviking.encoder.quantize import quantize_rows
 from openviking.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ PANEL = 48
 
 _DOMAIN = "ai.openviking"
 _PAGE = 4096
-_CODE_MAX = 127
-_TINY = np.float32(1e-32)
 _ZERO_POINT = 128
 
 
@@ -77,22 +76,6 @@ def check_sizes(weights: Weights) -> None:
             f"multiple of {LANES}; this model has {weights.heads} heads, hidden {hidden} and "
             f"inner {inner}"
         )
-
-
-def quantize_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise each row symmetrically: ``w ~ code * scale``, codes in -127..127.
-
-    Args:
-        weight: (n, k) float32.
-
-    Returns:
-        Codes (n, k) int8 and scales (n,) float32; a row of zeros, or of values below 1e-30, whose
-        inverse would not be finite, has scale 0.
-    """
-    scales = np.abs(weight).max(axis=1) / np.float32(_CODE_MAX)
-    scales[scales < _TINY] = 0
-    inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales > 0)
-    return np.rint(weight * inverse[:, None]).astype(np.int8), scales
 
 
 def pack_panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
