@@ -30,7 +30,11 @@ build/deps: pyproject.toml asgi/pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@mkdir -p build && touch $@
 
-build/native: build/deps $(RUST_SOURCES)
+build/redis: build/deps deploy/redis-server.sh
+	@deploy/redis-server.sh $(BIN)/python
+	@touch $@
+
+build/native: build/deps build/redis $(RUST_SOURCES)
 	@echo "building the Rust extension (release mode: a minute or two the first time)"
 	source $(VENV)/bin/activate && maturin develop --release --quiet >build/native.log
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable asgi

@@ -13,18 +13,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from openviking.circuit import Circuit
 from openviking.errors import BackendError, OpenVikingError
 from openviking_asgi.errors import LateError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(slots=True)
-class _Circuit:
-    failures: int = 0
-    open_until: float = 0.0
-    is_trying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,7 @@ class CircuitBreaker:
         self._clock = clock
         self._threshold: int | None = None
         self._recovery_s = 0.0
-        self._circuits: dict[str, _Circuit] = {}
+        self._circuits: dict[str, Circuit] = {}
         self._refused = 0
         self._changing = threading.Lock()
 
@@ -67,24 +61,17 @@ class CircuitBreaker:
         Raises:
             RequestError: 503, with the seconds until the next try.
         """
-        threshold = self._threshold
-        if threshold is None:
+        circuit = self._circuits.get(operation)
+        if circuit is None or circuit.admit() != "refuse":
             return
         with self._changing:
-            circuit = self._circuits.get(operation)
-            if circuit is None or circuit.failures < threshold:
-                return
-            wait_s = circuit.open_until - self._clock()
-            if wait_s <= 0 and not circuit.is_trying:
-                circuit.is_trying = True
-                return
             self._refused += 1
         raise RequestError(
             503,
             f"this operation failed {circuit.failures} times in a row and is refused until it may "
             "be tried again; the server's log has the failures",
             code="circuit_open",
-            headers={"retry-after": str(max(1, math.ceil(wait_s)))},
+            headers={"retry-after": str(max(1, math.ceil(circuit.wait_s)))},
         )
 
     def settle(self, operation: str, error: BaseException | None) -> None:
@@ -92,25 +79,26 @@ class CircuitBreaker:
         if self._threshold is None:
             return
         with self._changing:
-            if error is None:
-                self._circuits.pop(operation, None)
-                return
-            circuit = self._circuits.setdefault(operation, _Circuit())
-            circuit.is_trying = False
-            if _is_failure(error):
-                circuit.failures += 1
-                circuit.open_until = self._clock() + self._recovery_s
+            circuit = self._circuits.get(operation)
+            if circuit is None:
+                if error is None or not _is_failure(error):
+                    return
+                circuit = Circuit(self._threshold, self._recovery_s, self._clock)
+                self._circuits[operation] = circuit
+        if error is None:
+            circuit.succeed()
+        elif _is_failure(error):
+            circuit.fail()
+        else:
+            circuit.release()
 
     def state(self) -> BreakerState:
         """Return what is in force now."""
         with self._changing:
-            threshold = self._threshold
-            opened = [
-                name
-                for name, circuit in self._circuits.items()
-                if threshold is not None and circuit.failures >= threshold
-            ]
-            return BreakerState(threshold, self._recovery_s, tuple(sorted(opened)), self._refused)
+            opened = [name for name, found in self._circuits.items() if found.state != "closed"]
+            return BreakerState(
+                self._threshold, self._recovery_s, tuple(sorted(opened)), self._refused
+            )
 
 
 def _is_failure(error: BaseException) -> bool:

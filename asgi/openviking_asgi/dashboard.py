@@ -93,9 +93,8 @@ def _tiles(services: Services, engine: Engine | None, minutes: int) -> str:
         ("Latency p95", _ms(traffic.percentile("requests", minutes, 0.95)), "of all requests"),
     ]
     if engine is not None:
-        stats = engine.cache.stats()
-        lookups = stats["hits"] + stats["misses"]
-        rate = f"{stats['hits'] / lookups:.1%}" if lookups else _NONE
+        hits, lookups = engine.encoder.lookups()
+        rate = f"{hits / lookups:.1%}" if lookups else _NONE
         tiles.append(("Cache hits", rate, f"of {lookups:,} look-ups"))
     pool = services.work
     tiles.append(("In the queue", f"{pool.waiting:,}", f"{pool.jobs:,} of {pool.jobs_max:,} jobs"))
@@ -208,7 +207,14 @@ def _cache_list(engine: Engine) -> str:
         "memory": f"{_mb(stats['bytes'])} of {_mb(stats['bytes_max'])}",
         "hits, misses": f"{stats['hits']:,}, {stats['misses']:,}",
         "given up": f"{stats['evictions']:,}",
+        "Redis": "off",
     }
+    if engine.shared_cache is not None:
+        shared = engine.shared_cache.stats()
+        rows["Redis"] = {"closed": "in use", "open": "left alone"}.get(shared["state"], "trying")
+        rows["in Redis"] = f"{shared['hits']:,} hits, {shared['misses']:,} misses"
+        if shared["error"] is not None:
+            rows["why"] = shared["error"]
     meter = f'<meter min=0 max={bound} value={stats["bytes"]} aria-label="Cache filled"></meter>'
     return _list("Cache", rows, meter)
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    SummaryMetricFamily,
+)
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -143,6 +148,8 @@ class _LiveValues(Collector):
         )
         if engine is not None:
             yield from _cache_values(engine.cache.stats())
+            if engine.shared_cache is not None:
+                yield from _shared_values(engine.shared_cache.stats())
 
 
 def _cache_values(stats: Mapping[str, Any]) -> Iterator[Metric]:
@@ -158,3 +165,39 @@ def _cache_values(stats: Mapping[str, Any]) -> Iterator[Metric]:
             f"What the embedding cache holds now, in {name}.",
             value=stats[name],
         )
+
+
+_SHARED = {
+    "hits": "Texts whose embedding was in Redis",
+    "misses": "Texts whose embedding was not in Redis",
+    "expired": "Misses because the embedding was too old",
+    "corrupted": "Misses because the value did not verify",
+    "bypassed": "Texts that Redis was not asked for, or did not answer for",
+    "failures": "Times that Redis did not answer as it should",
+    "written": "Writes done",
+    "refused": "Writes that Redis refused",
+    "dropped": "Writes given up because the queue was full or Redis left alone",
+}
+
+
+def _shared_values(stats: Mapping[str, Any]) -> Iterator[Metric]:
+    for name, text in _SHARED.items():
+        yield CounterMetricFamily(f"openviking_redis_cache_{name}", f"{text}.", value=stats[name])
+    yield GaugeMetricFamily(
+        "openviking_redis_cache_queued", "Writes that wait.", value=stats["queued"]
+    )
+    yield SummaryMetricFamily(
+        "openviking_redis_cache_lookup_seconds",
+        "Time that requests waited for answers of Redis.",
+        count_value=stats["lookups"],
+        sum_value=stats["lookup_seconds"],
+    )
+    states = GaugeMetricFamily(
+        "openviking_redis_cache_circuit",
+        "1 for the state of the circuit: closed (in use), open (left alone), half_open (a try).",
+        labels=("of", "state"),
+    )
+    for of, now in (("answers", stats["state"]), ("writes", stats["writes"])):
+        for state in ("closed", "open", "half_open"):
+            states.add_metric((of, state), float(now == state))
+    yield states

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from openviking.cache import CachedEncoder, EmbeddingCache
+from openviking.cache import CachedEncoder, EmbeddingCache, SharedCache
 from openviking.chat import open_chat
 from openviking.commands import Commands
 from openviking.config import api_key
@@ -79,8 +79,9 @@ class Engine:
 
     def __init__(self, settings: Settings, encoder: TextEncoder, store: Store) -> None:
         self.settings = settings
-        self.cache = EmbeddingCache(settings.cache.bytes_max)
-        self.encoder = CachedEncoder(encoder, self.cache)
+        self.cache = EmbeddingCache(settings.cache.bytes_max, ttl_s=settings.cache.ttl_s)
+        self.shared_cache = SharedCache.configured(settings.cache, encoder)
+        self.encoder = CachedEncoder(encoder, self.cache, self.shared_cache)
         self.store = store
         self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
         self.skills = Skills(store, self.encoder, passage_encoder=encoder)
@@ -107,6 +108,9 @@ class Engine:
         )
         self._close_lock = threading.Lock()
         self._is_closed = False
+        if self.shared_cache is not None:
+            # Last, so that nothing above leaves a thread behind when it fails.
+            self.shared_cache.start()
 
     @classmethod
     def open(
@@ -246,7 +250,7 @@ class Engine:
             "commands": _probe(self.commands.stats),
             "memory": _probe(self.memories.health),
             "llm": _probe(lambda: {} if self.chat is None else self.chat.stats()),
-            "cache": _probe(lambda: dict(self.cache.stats())),
+            "cache": _probe(self.encoder.stats),
         }
         serves = all(components[name]["status"] == "ok" for name in ("encoder", "store"))
         return Health("healthy" if serves else "unhealthy", components)

@@ -16,10 +16,10 @@ DIM = 16
 ENTRY_BYTES = DIM * 4 + ENTRY_OVERHEAD_BYTES
 
 
-def embedding(value: int = 0) -> CachedEmbedding:
+def embedding(value: int = 0, made_at: float = 0.0) -> CachedEmbedding:
     vector = np.full(DIM, value, dtype=np.float32)
     vector.flags.writeable = False
-    return CachedEmbedding(vector, value + 1000, is_truncated=False)
+    return CachedEmbedding(vector, value + 1000, is_truncated=False, made_at=made_at)
 
 
 def key(number: int) -> bytes:
@@ -37,9 +37,11 @@ def test_the_least_recently_used_entry_is_given_up_first() -> None:
         "hits": 1,
         "misses": 0,
         "evictions": 1,
+        "expired": 0,
         "entries": 3,
         "bytes": 3 * ENTRY_BYTES,
         "bytes_max": 3 * ENTRY_BYTES,
+        "ttl_s": None,
     }
 
 
@@ -86,6 +88,42 @@ def test_resizing_gives_up_what_no_longer_fits_at_once_and_clearing_everything()
     )
 
 
+def test_an_entry_is_given_up_at_its_age_whoever_asks() -> None:
+    now = [1000.0]
+    cache = EmbeddingCache(10 * ENTRY_BYTES, ttl_s=60, clock=lambda: now[0])
+    cache.put(key(0), embedding(made_at=1000.0))
+    cache.put(key(1), embedding(made_at=990.0))
+    now[0] = 1059.0
+    assert cache.get(key(0)) is not None
+    assert cache.peek(key(1)) is None
+    assert cache.get(key(1)) is None
+    stats = cache.stats()
+    assert (stats["hits"], stats["misses"], stats["expired"]) == (1, 1, 1)
+    assert (stats["entries"], stats["bytes"], stats["evictions"]) == (1, ENTRY_BYTES, 0)
+
+
+def test_a_new_time_to_live_holds_for_what_is_there_already() -> None:
+    now = [1000.0]
+    cache = EmbeddingCache(10 * ENTRY_BYTES, ttl_s=60, clock=lambda: now[0])
+    cache.put(key(0), embedding(made_at=1000.0))
+    now[0] = 1100.0
+    cache.set_ttl(None)
+    assert cache.get(key(0)) is not None
+    cache.set_ttl(101)
+    assert cache.get(key(0)) is not None
+    cache.set_ttl(100)
+    assert cache.get(key(0)) is None
+    assert cache.stats()["ttl_s"] == 100
+
+
+def test_a_clock_that_jumps_back_keeps_entries() -> None:
+    now = [1000.0]
+    cache = EmbeddingCache(10 * ENTRY_BYTES, ttl_s=60, clock=lambda: now[0])
+    cache.put(key(0), embedding(made_at=1000.0))
+    now[0] = 0.0
+    assert cache.get(key(0)) is not None
+
+
 def test_a_negative_size_is_refused() -> None:
     with pytest.raises(InputError, match="-1"):
         EmbeddingCache(-1)
@@ -102,7 +140,7 @@ def test_the_bytes_of_an_entry_are_an_honest_upper_bound() -> None:
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(count):
-            cache.put(key(number), embedding(number))
+            cache.put(key(number), embedding(number, made_at=1e9 + number))
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openviking.config import CONFIG_FILE, ENVIRONMENT, Settings, api_key, load_settings
+from openviking.config import (
+    CONFIG_FILE,
+    ENVIRONMENT,
+    RedisUrl,
+    Settings,
+    api_key,
+    load_settings,
+)
 from openviking.errors import ConfigError
 
 HOME = {"HOME": "/home/olga"}
@@ -84,12 +91,16 @@ def test_every_documented_variable_sets_its_key():
         "OPENVIKING_KERNELS": "ort",
         "OPENVIKING_THREADS": "3",
         "OPENVIKING_CACHE_BYTES": "0",
+        "OPENVIKING_REDIS_URL": "redis://r",
         "OPENVIKING_SKILLS": f"/a{os.pathsep}{os.pathsep}/b",
         "OPENVIKING_COMMANDS": "/c",
         "LOG_LEVEL": "warning",
         "LOG_FORMAT": "console",
     }
-    values = {"::1", 18001, Path("/s"), Path("/m"), "fp32", "ort", 3, 0, "WARNING", "console"}
+    values: set[object] = {
+        "::1", 18001, Path("/s"), Path("/m"), "fp32", "ort", 3, 0, "WARNING", "console",
+        RedisUrl("redis://r"),
+    }  # fmt: skip
     assert set(texts) == set(ENVIRONMENT)
 
     settings = load_settings(environ=HOME | texts)
@@ -256,6 +267,11 @@ def test_the_predecessors_own_files_load(name: str):
         ({"model": {"kernels": "fast"}}, "model.kernels: expected one of native, ort"),
         ({"model": {"threads": 0}}, "model.threads: expected 1 to 1024, got 0"),
         ({"cache": {"bytes_max": -1}}, "cache.bytes_max: expected 0 or more"),
+        ({"cache": {"ttl_s": 0}}, "cache.ttl_s: expected 1 to 315360000, or null"),
+        ({"cache": {"ttl_s": "nan"}}, "cache.ttl_s: expected 1 to 315360000, or null"),
+        ({"cache": {"redis_timeout_s": 0}}, "cache.redis_timeout_s: expected 0.001 to 10"),
+        ({"cache": {"redis_recovery_s": 0}}, "cache.redis_recovery_s: expected 0.1 to 3600"),
+        ({"cache": {"redis_url": 5}}, "cache.redis_url: expected redis://[user:password@]host"),
         ({"retrieval": {"max_results": 1001}}, "retrieval.max_results: expected 1 to 1000"),
         ({"logging": {"level": "LOUD"}}, "logging.level: expected one of DEBUG, INFO"),
         ({"skills": {"folders": "a"}}, "skills.folders: expected a list of paths, got 'a'"),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from click import Command, Context, Group
+from tests.cache.servers import RedisServer
 
 from openviking.cli import main
 from openviking.config import ENVIRONMENT, load_settings
@@ -258,6 +259,67 @@ def test_the_server_is_asked_whether_it_is_ready_by_our_own_probe(compose: dict[
     assert test[:3] == ["CMD", "openviking", "probe"]
     assert "http://127.0.0.1:8000/readyz" in test
     follow_cli(test[2:])
+
+
+def fill(text: str, environ: dict[str, str]) -> str:
+    """Fill ``${NAME-default}`` and ``${NAME:-default}`` as Compose does, innermost first."""
+    pattern = re.compile(r"\$\{(\w+)(:?-)([^${}]*)\}")
+    while found := pattern.search(text):
+        name, rule, default = found.groups()
+        is_missing = name not in environ or (rule == ":-" and not environ[name])
+        text = (
+            text[: found.start()]
+            + (default if is_missing else environ[name])
+            + (text[found.end() :])
+        )
+    return text
+
+
+@pytest.mark.parametrize(
+    ("environ", "shown"),
+    [
+        ({}, "redis://openviking-redis:6379/0"),
+        ({"OPENVIKING_REDIS_PASSWORD": "s3"}, "redis://:***@openviking-redis:6379/0"),
+        ({"OPENVIKING_REDIS_URL": "rediss://r"}, "rediss://r:6379/0"),
+        ({"OPENVIKING_REDIS_URL": ""}, "None"),
+    ],
+)
+def test_the_server_uses_the_redis_of_the_deployment(
+    compose: dict[str, Any], environ: dict[str, str], shown: str
+):
+    server, redis = (
+        compose["services"]["openviking-server"],
+        compose["services"]["openviking-redis"],
+    )
+    url = fill(server["environment"]["OPENVIKING_REDIS_URL"], environ)
+    password = environ.get("OPENVIKING_REDIS_PASSWORD", "")
+
+    settings = load_settings(environ={"HOME": "/h", "OPENVIKING_REDIS_URL": url})
+
+    assert str(settings.cache.redis_url) == shown
+    assert password in url
+    assert "depends_on" not in server, "the server starts without it"
+    command = [fill(word, environ) for word in redis["command"]]
+    assert command[command.index("--requirepass") + 1] == password
+    assert fill(redis["environment"]["REDISCLI_AUTH"], environ) == password
+
+
+def test_embeddings_in_redis_are_given_up_when_memory_is_short(
+    compose: dict[str, Any], tmp_path: Path
+):
+    command = [fill(word, {}) for word in compose["services"]["openviking-redis"]["command"]]
+    assert load_settings(environ={"HOME": "/h"}).cache.ttl_s, "volatile-lru needs a time to live"
+
+    # A real server takes these very options.
+    assert command[0] == "redis-server"
+    server = RedisServer(tmp_path, *command[1:])
+    try:
+        assert server.client().config_get("maxmemory", "maxmemory-policy") == {
+            "maxmemory": str(512 << 20),
+            "maxmemory-policy": "volatile-lru",
+        }
+    finally:
+        server.kill()
 
 
 def test_redis_is_pinned_and_asked_too(compose: dict[str, Any]):

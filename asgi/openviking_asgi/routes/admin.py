@@ -80,25 +80,28 @@ def _enable_queue(call: Call) -> QueueAnswer:
 
 def _cache_aggressively(call: Call) -> AggressiveCacheAnswer:
     body: AggressiveCacheRequest = call.body
-    bytes_max = call.engine.cache.stats()["bytes_max"]
+    engine = call.engine
+    bytes_max = engine.cache.stats()["bytes_max"]
     if not body.force_cache:
         raise ConflictError(
             "every embedding is cached, and this cannot be turned off alone; to have no cache, "
             'POST /admin/cache/resize {"max_size": 0}'
         )
-    if bytes_max < _entry_bytes(call.engine):
+    if bytes_max < _entry_bytes(engine) and engine.shared_cache is None:
         raise ConflictError(
             'the cache is off; POST /admin/cache/resize {"max_size": 2000} turns it on'
         )
+    engine.encoder.set_ttl(body.cache_ttl_seconds)
+    shared = engine.shared_cache
     return {
         "status": "enabled",
-        "cache_ttl_seconds": None,
+        "cache_ttl_seconds": round(engine.cache.stats()["ttl_s"] or 0),
         "force_cache": True,
         "bytes_max": bytes_max,
+        "redis": "off" if shared is None else shared.stats()["state"],
         "detail": (
-            "Every embedding is cached and never expires, for it is bound to the model and the "
-            f"text: that is longer than the {body.cache_ttl_seconds} s asked for. The least "
-            "recently used ones go when bytes_max is reached."
+            "Every embedding is cached, and computed anew at that age; what is cached already "
+            "counts too. The least recently used ones go earlier when bytes_max is reached."
         ),
     }
 
@@ -152,7 +155,8 @@ OPERATIONS = (
     ),
     Operation(
         "POST", "/admin/cache/aggressive", "cache_aggressively",
-        "See to it that every embedding is cached", "Admin", _cache_aggressively,
+        "Set for how long embeddings are cached, in memory and in Redis", "Admin",
+        _cache_aggressively,
         body=AggressiveCacheRequest, answer=AggressiveCacheAnswer, lane="probe",
         errors=(409, 429, 503),
     ),

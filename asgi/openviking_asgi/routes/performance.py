@@ -86,12 +86,12 @@ def _summary(engine: Engine | None, total_requests: int) -> PerformanceSummary:
             "cache_hit_rate": 0.0,
         }
     stats = engine.cache.stats()
-    lookups = stats["hits"] + stats["misses"]
+    hits, lookups = engine.encoder.lookups()
     return {
         "total_requests": total_requests,
         "active_sessions": engine.active_sessions(),
         "cache_size": stats["entries"],
-        "cache_hit_rate": round(stats["hits"] / lookups, _DIGITS) if lookups else 0.0,
+        "cache_hit_rate": round(hits / lookups, _DIGITS) if lookups else 0.0,
     }
 
 

@@ -63,19 +63,23 @@ class QueueAnswer(TypedDict):
 
 
 class AggressiveCacheRequest(msgspec.Struct, frozen=True):
-    """How long embeddings should be kept at least, and whether all of them should be."""
+    """For how many seconds embeddings are kept, and whether all of them are."""
 
     cache_ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 3600
     force_cache: bool = True
 
 
 class AggressiveCacheAnswer(TypedDict):
-    """What is in force: every embedding is kept, ``cache_ttl_seconds`` null means without end."""
+    """What is in force, until the server is restarted; then it is ``cache.ttl_s`` again.
+
+    ``redis`` is the state of the second tier, ``off`` if there is none.
+    """
 
     status: Literal["enabled"]
-    cache_ttl_seconds: int | None
+    cache_ttl_seconds: int
     force_cache: bool
     bytes_max: int
+    redis: Literal["off", "closed", "open", "half_open"]
     detail: str
 
 

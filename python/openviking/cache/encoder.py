@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openviking.cache.flight import Flights
+from openviking.cache.flight import Flights, Landing
 from openviking.cache.memory import CachedEmbedding, cache_key
 from openviking.errors import InputError
 from openviking.types import Embeddings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from openviking.cache.flight import Flight
     from openviking.cache.memory import EmbeddingCache
+    from openviking.cache.shared import SharedCache
     from openviking.types import TextEncoder
 
 
 class CachedEncoder:
     """A TextEncoder in front of another, with the same vectors bit for bit.
 
-    A text found in the cache is reported as ``cached``. One that this call computed is not, nor one
-    that another thread was computing at the moment: its caller waited for the model as well. The
-    second of two equal texts in one call is therefore not cached either.
+    A text found in either tier is reported as ``cached``. One that this call computed is not, nor
+    one that another thread was computing at the moment: its caller waited for the model as well.
+    The second of two equal texts in one call is therefore not cached either.
 
     Args:
         encoder: computes what is missing; closed with this one.
         cache: where results are kept; may be shared by several encoders, since keys name the build.
+        shared: a second tier behind it, for this encoder's build; closed with this one.
+        clock: Unix seconds, the birth of what is computed.
     """
 
-    def __init__(self, encoder: TextEncoder, cache: EmbeddingCache) -> None:
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        cache: EmbeddingCache,
+        shared: SharedCache | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.cache = cache
+        self.shared = shared
         self._encoder = encoder
+        self._clock = clock
         self._flights = Flights()
 
     @property
@@ -80,8 +93,9 @@ class CachedEncoder:
                     known[key] = entry
         if len(keys) == 1 and known:
             return _one_hit(known[keys[0]])
-        entries = known | self._obtain(missing, texts)
-        return _assemble([entries[key] for key in keys], [key in known for key in keys], self.dim)
+        found = self._obtain(missing, texts)
+        found |= {key: Landing(entry, is_cached=True) for key, entry in known.items()}
+        return _assemble([found[key] for key in keys], self.dim)
 
     def encode_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
         """Embed token ids without the cache: such callers are rare and manage their own."""
@@ -91,9 +105,28 @@ class CachedEncoder:
         """Count the tokens of each text before any truncation, markers included; (n,) int64."""
         return self._encoder.token_counts(texts)
 
+    def set_ttl(self, ttl_s: float | None) -> None:
+        """Set the age at which embeddings are computed anew, in both tiers; None means never."""
+        self.cache.set_ttl(ttl_s)
+        if self.shared is not None:
+            self.shared.set_ttl(ttl_s)
+
+    def lookups(self) -> tuple[int, int]:
+        """Return (hits, look-ups) since the start: a text found in either tier is a hit."""
+        stats = self.cache.stats()
+        shared = 0 if self.shared is None else self.shared.stats()["hits"]
+        return stats["hits"] + shared, stats["hits"] + stats["misses"]
+
+    def stats(self) -> dict[str, Any]:
+        """Return the numbers of the first tier, and under ``redis`` those of the second."""
+        redis = {"state": "off"} if self.shared is None else self.shared.stats()
+        return {**self.cache.stats(), "redis": redis}
+
     def close(self) -> None:
-        """Close the encoder behind."""
+        """Close the encoder behind, then the second tier, which still writes what is new."""
         self._encoder.close()
+        if self.shared is not None:
+            self.shared.close()
 
     def _keys(self, texts: Sequence[str], namespace: str | None) -> list[bytes]:
         if isinstance(texts, str):
@@ -107,14 +140,12 @@ class CachedEncoder:
                 raise InputError(str(error), loc=("texts", at)) from error
         return keys
 
-    def _obtain(
-        self, missing: dict[bytes, int], texts: Sequence[str]
-    ) -> dict[bytes, CachedEmbedding]:
-        """Compute what nobody computes yet, wait for the rest; *missing* maps key to position.
+    def _obtain(self, missing: dict[bytes, int], texts: Sequence[str]) -> dict[bytes, Landing]:
+        """Find what nobody looks for yet, wait for the rest; *missing* maps key to position.
 
         Our own part comes first and ends before we wait, so no two calls can wait for each other.
         """
-        results: dict[bytes, CachedEmbedding] = {}
+        results: dict[bytes, Landing] = {}
         while missing:
             ours, theirs = self._flights.board(missing)
             if ours:
@@ -128,18 +159,25 @@ class CachedEncoder:
 
     def _fly(
         self, ours: dict[bytes, Flight], missing: dict[bytes, int], texts: Sequence[str]
-    ) -> dict[bytes, CachedEmbedding]:
-        """Compute the texts of *ours* in one call, keep them, and wake whoever waits for them."""
+    ) -> dict[bytes, Landing]:
+        """Fetch or compute the texts of *ours*, keep them, and wake whoever waits for them."""
         try:
             # Another thread may have landed between our look into the cache and our boarding.
-            results = {key: entry for key in ours if (entry := self.cache.peek(key)) is not None}
+            results = {
+                key: Landing(entry, is_cached=False)
+                for key in ours
+                if (entry := self.cache.peek(key)) is not None
+            }
+            self._fetch([key for key in ours if key not in results], results)
             todo = [key for key in ours if key not in results]
             if todo:
                 entries = self._compute([missing[key] for key in todo], texts)
-                results.update(zip(todo, entries, strict=True))
+                for key, entry in zip(todo, entries, strict=True):
+                    results[key] = Landing(entry, is_cached=False)
             for key, flight in ours.items():
-                self.cache.put(key, results[key])
+                self.cache.put(key, results[key].entry)
                 flight.land(results[key])
+            self._share(todo, results)
         except BaseException as error:
             for flight in ours.values():
                 flight.crash(error)
@@ -147,6 +185,17 @@ class CachedEncoder:
         finally:
             self._flights.remove(ours)
         return results
+
+    def _fetch(self, keys: list[bytes], results: dict[bytes, Landing]) -> None:
+        """Add what the second tier has of *keys*."""
+        if self.shared is not None and keys:
+            for key, entry in self.shared.get_many(keys).items():
+                results[key] = Landing(entry, is_cached=True)
+
+    def _share(self, keys: list[bytes], results: dict[bytes, Landing]) -> None:
+        if self.shared is not None:
+            for key in keys:
+                self.shared.put(key, results[key].entry)
 
     def _compute(self, positions: list[int], texts: Sequence[str]) -> list[CachedEmbedding]:
         try:
@@ -157,8 +206,9 @@ class CachedEncoder:
                 case ("texts", int(at), *rest) if at < len(positions):
                     error.loc = ("texts", positions[at], *rest)
             raise
+        now = self._clock()
         return [
-            CachedEmbedding(_own_row(row), int(count), bool(cut))
+            CachedEmbedding(_own_row(row), int(count), bool(cut), now)
             for row, count, cut in zip(
                 encoded.vectors, encoded.token_counts, encoded.truncated, strict=True
             )
@@ -184,15 +234,15 @@ def _one_hit(entry: CachedEmbedding) -> Embeddings:
     )
 
 
-def _assemble(entries: list[CachedEmbedding], cached: list[bool], dim: int) -> Embeddings:
-    vectors = np.empty((len(entries), dim), dtype=np.float32)
-    for at, entry in enumerate(entries):
-        vectors[at] = entry.vector
+def _assemble(found: list[Landing], dim: int) -> Embeddings:
+    vectors = np.empty((len(found), dim), dtype=np.float32)
+    for at, landing in enumerate(found):
+        vectors[at] = landing.entry.vector
     embeddings = Embeddings(
         vectors=vectors,
-        token_counts=np.array([entry.token_count for entry in entries], dtype=np.int64),
-        truncated=np.array([entry.is_truncated for entry in entries], dtype=bool),
-        cached=np.array(cached, dtype=bool),
+        token_counts=np.array([one.entry.token_count for one in found], dtype=np.int64),
+        truncated=np.array([one.entry.is_truncated for one in found], dtype=bool),
+        cached=np.array([one.is_cached for one in found], dtype=bool),
     )
     for array in (vectors, embeddings.token_counts, embeddings.truncated, embeddings.cached):
         array.flags.writeable = False

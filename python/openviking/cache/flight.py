@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from openviking.errors import InputError, OpenVikingError
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from openviking.cache.memory import CachedEmbedding
 
 
+class Landing(NamedTuple):
+    """What a flight brought: the embedding, and whether a cache had it rather than the model."""
+
+    entry: CachedEmbedding
+    is_cached: bool
+
+
 class Flight:
     """One computation under way; ends exactly once, with a result or an error."""
 
@@ -21,10 +28,10 @@ class Flight:
 
     def __init__(self) -> None:
         self._done = threading.Event()
-        self._result: CachedEmbedding | None = None
+        self._result: Landing | None = None
         self._error: BaseException | None = None
 
-    def land(self, result: CachedEmbedding) -> None:
+    def land(self, result: Landing) -> None:
         """Hand the result to everyone who waits."""
         self._result = result
         self._done.set()
@@ -35,7 +42,7 @@ class Flight:
             self._error = error
             self._done.set()
 
-    def wait(self) -> CachedEmbedding | None:
+    def wait(self) -> Landing | None:
         """Return the result; None if the computation failed for a reason that may not be ours.
 
         An InputError can be about another text of the other thread's call, and an interrupt was

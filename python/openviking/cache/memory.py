@@ -1,12 +1,12 @@
 """The first tier: embeddings in this process, the least recently used given up first.
 
-The memory is bounded in bytes, not in entries, because that is what a machine runs out of. A second
-tier would keep the same keys and the same CachedEmbedding behind this one.
+The memory is bounded in bytes, not in entries, because that is what a machine runs out of.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
@@ -14,24 +14,35 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from openviking.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
 _DIGEST_BYTES = 32
 
-ENTRY_OVERHEAD_BYTES = 400
+ENTRY_OVERHEAD_BYTES = 432
 """Bytes of an entry beside the numbers of its vector: array, tuple, key and its place in the map.
 
-tracemalloc shows 355 over 20,000 entries on CPython 3.11; tests/cache keeps this an upper bound.
+tracemalloc shows 388 over 20,000 entries on CPython 3.11; tests/cache keeps this an upper bound.
 """
 
 
 class CachedEmbedding(NamedTuple):
-    """What the cache keeps for one text: its (dim,) float32 unit vector, read-only, and counts."""
+    """What both tiers keep for one text.
+
+    Attributes:
+        vector: (dim,) float32 of unit length, read-only.
+        token_count: tokens that the model read.
+        is_truncated: whether the text was longer than the model's window.
+        made_at: when the model computed it, in Unix seconds; its age decides when it expires, in
+            whichever tier it is.
+    """
 
     vector: NDArray[np.float32]
     token_count: int
     is_truncated: bool
+    made_at: float
 
 
 class CacheStats(TypedDict):
@@ -40,9 +51,11 @@ class CacheStats(TypedDict):
     hits: int
     misses: int
     evictions: int
+    expired: int
     entries: int
     bytes: int
     bytes_max: int
+    ttl_s: float | None
 
 
 def cache_key(build_id: str, text: str, namespace: str | None = None) -> bytes:
@@ -76,21 +89,37 @@ class EmbeddingCache:
 
     Args:
         bytes_max: memory that the entries may take, their overhead included; 0 keeps none.
+        ttl_s: age at which an entry is given up; None means never.
+        clock: Unix seconds.
     """
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(
+        self,
+        bytes_max: int,
+        *,
+        ttl_s: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._bytes_max = _checked(bytes_max)
+        self._ttl_s = ttl_s
+        self._clock = clock
         self._entries: OrderedDict[bytes, CachedEmbedding] = OrderedDict()
         self._changing = threading.Lock()
         self._bytes = 0
         self._hits = 0
         self._misses = 0
         self._evictions = 0
+        self._expired = 0
 
     def get(self, key: bytes) -> CachedEmbedding | None:
         """Return the entry and mark it as used, or None; counts a hit or a miss."""
         with self._changing:
             entry = self._entries.get(key)
+            if entry is not None and self._is_expired(entry):
+                del self._entries[key]
+                self._bytes -= _size(entry)
+                self._expired += 1
+                entry = None
             if entry is None:
                 self._misses += 1
                 return None
@@ -101,7 +130,8 @@ class EmbeddingCache:
     def peek(self, key: bytes) -> CachedEmbedding | None:
         """Return the entry or None without counting or marking anything."""
         with self._changing:
-            return self._entries.get(key)
+            entry = self._entries.get(key)
+            return None if entry is None or self._is_expired(entry) else entry
 
     def put(self, key: bytes, entry: CachedEmbedding) -> None:
         """Keep *entry*, giving up others where room is needed; one too large is not kept.
@@ -127,6 +157,11 @@ class EmbeddingCache:
             self._bytes_max = bytes_max
             self._shrink()
 
+    def set_ttl(self, ttl_s: float | None) -> None:
+        """Set the age at which entries are given up, those that are here already included."""
+        with self._changing:
+            self._ttl_s = ttl_s
+
     def clear(self) -> None:
         """Forget every entry; the counters go on, and nothing counts as evicted."""
         with self._changing:
@@ -140,10 +175,15 @@ class EmbeddingCache:
                 hits=self._hits,
                 misses=self._misses,
                 evictions=self._evictions,
+                expired=self._expired,
                 entries=len(self._entries),
                 bytes=self._bytes,
                 bytes_max=self._bytes_max,
+                ttl_s=self._ttl_s,
             )
+
+    def _is_expired(self, entry: CachedEmbedding) -> bool:
+        return self._ttl_s is not None and self._clock() - entry.made_at >= self._ttl_s
 
     def _shrink(self) -> None:
         while self._bytes > self._bytes_max:

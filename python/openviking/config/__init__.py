@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import msgspec
 
 from openviking.config.conversation import Conversation, Llm, Memory, api_key
-from openviking.config.file import FOREIGN_KEYS, FOREIGN_SECTIONS, read_file
+from openviking.config.file import FOREIGN_KEYS, FOREIGN_SECTIONS, is_secret, read_file
+from openviking.config.redis_url import EXPECTED as REDIS_URL_EXPECTED
+from openviking.config.redis_url import RedisUrl
 from openviking.config.settings import (
+    CACHE_TTL_S_MAX,
     Cache,
     CommandFolders,
     Logging,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "CACHE_TTL_S_MAX",
     "CONFIG_FILE",
     "ENVIRONMENT",
     "FOREIGN_KEYS",
@@ -47,6 +51,7 @@ __all__ = [
     "Logging",
     "Memory",
     "Model",
+    "RedisUrl",
     "Retrieval",
     "Server",
     "Settings",
@@ -69,6 +74,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "OPENVIKING_KERNELS": ("model", "kernels"),
     "OPENVIKING_THREADS": ("model", "threads"),
     "OPENVIKING_CACHE_BYTES": ("cache", "bytes_max"),
+    "OPENVIKING_REDIS_URL": ("cache", "redis_url"),
     "OPENVIKING_SKILLS": ("skills", "folders"),
     "OPENVIKING_COMMANDS": ("commands", "folders"),
     "LOG_LEVEL": ("logging", "level"),
@@ -188,17 +194,22 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         value = value.upper()
     try:
         # Not strict: a number may stand in quotes, since ${PORT} is only possible in a string.
-        return msgspec.convert(value, kind, strict=False, dec_hook=_to_path_field)
+        return msgspec.convert(value, kind, strict=False, dec_hook=_to_field)
     except msgspec.ValidationError as error:
         expected = _describe(kind)
+        if is_secret(where):
+            shown = "another type" if not isinstance(value, str) else "something else, not shown"
+            raise ConfigError(f"{where}: expected {expected}; got {shown}") from None
         raise ConfigError(f"{where}: expected {expected}, got {_short(value)}") from error
 
 
-def _to_path_field(kind: type, value: Any) -> Any:
+def _to_field(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, (str, Path)):
         return _to_path(value)
+    if kind is RedisUrl and isinstance(value, (str, RedisUrl)):
+        return value if isinstance(value, RedisUrl) else RedisUrl(value)
     # msgspec turns a TypeError into its own ValidationError.
-    raise TypeError(f"expected a path, got {value!r}")
+    raise TypeError(f"expected {_describe(kind)}")
 
 
 def _to_path(value: str | Path) -> Path:
@@ -213,8 +224,9 @@ def _to_path(value: str | Path) -> Path:
 
 def _describe(kind: Any) -> str:
     """Name a field's type in the words of a person who writes a configuration."""
-    if kind in {int, float, str, Path}:
-        names = {int: "a whole number", float: "a number", str: "a string", Path: "a path"}
+    names = {int: "a whole number", float: "a number", str: "a string", Path: "a path"}
+    names[RedisUrl] = REDIS_URL_EXPECTED
+    if kind in names:
         return names[kind]
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind))

@@ -52,6 +52,8 @@ SESSION_KEYS = {
 }
 """Keys of an older ``session`` section that mean the same as one of ours, which outranks them."""
 
+_SECRET_KEYS = ("cache.redis_url",)
+
 _JSON_NAMES = {
     dict: "an object",
     list: "a list",
@@ -157,17 +159,24 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def is_secret(where: str) -> bool:
+    """Whether the key at the end of *where* may hold a password, and must not be quoted."""
+    return where.endswith(_SECRET_KEYS)
+
+
 def _substitute(value: Any, environ: Mapping[str, str], where: str) -> Any:
     if isinstance(value, list):
         return [_substitute(item, environ, where) for item in value]
     if not isinstance(value, str):
         return value
+    shown = "a value that is not shown" if is_secret(where) else repr(value)
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ConfigError(f"{where}: half of a surrogate pair is no text: {value!r}") from error
+        cause = None if is_secret(where) else error
+        raise ConfigError(f"{where}: half of a surrogate pair is no text: {shown}") from cause
     if "${" in _VARIABLE.sub("", value):
-        raise ConfigError(f"{where}: only ${{NAME}} is understood, got {value!r}")
+        raise ConfigError(f"{where}: only ${{NAME}} is understood, got {shown}")
 
     def replace(match: re.Match[str]) -> str:
         if match[1] not in environ:

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from openviking.config.redis_url import RedisUrl  # noqa: TC001 - msgspec reads the annotation
 from openviking.errors import ConfigError
 from openviking.config.conversation import Conversation, Llm, Memory, conversation_checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+CACHE_TTL_S_MAX = 10 * 365 * 86_400
+"""Longest time to live of a cached embedding: ten years."""
 
 
 def home(variable: str, below: str, environ: Mapping[str, str] | None = None) -> Path:
@@ -94,9 +99,22 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The in-process cache of embeddings; ``bytes_max`` 0 turns it off."""
+    """Embeddings already computed: in this process, then in a Redis that servers share.
+
+    Attributes:
+        bytes_max: memory of the in-process tier; 0 turns that tier off.
+        ttl_s: seconds after which an embedding is computed anew, in both tiers; None means never.
+        redis_url: the Redis; None means no second tier.
+        redis_timeout_s: seconds that a request waits for Redis before it does without.
+        redis_recovery_s: seconds that Redis is left alone after a failure, until it is tried again.
+    """
 
     bytes_max: int = 64 << 20
+    # So that a Redis without a memory limit does not grow for ever with texts never seen again.
+    ttl_s: float | None = 30 * 86_400.0
+    redis_url: RedisUrl | None = None
+    redis_timeout_s: float = 0.05
+    redis_recovery_s: float = 5.0
 
 
 class SkillFolders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +165,21 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, str] = {}
 
 
+def _cache_checks(cache: Cache) -> list[tuple[str, object, bool, str]]:
+    ttl_s, timeout_s, recovery_s = cache.ttl_s, cache.redis_timeout_s, cache.redis_recovery_s
+    return [
+        ("cache.bytes_max", cache.bytes_max, cache.bytes_max >= 0, "0 or more"),
+        (
+            "cache.ttl_s",
+            ttl_s,
+            ttl_s is None or 1 <= ttl_s <= CACHE_TTL_S_MAX,
+            f"1 to {CACHE_TTL_S_MAX}, or null",
+        ),
+        ("cache.redis_timeout_s", timeout_s, 0.001 <= timeout_s <= 10, "0.001 to 10"),
+        ("cache.redis_recovery_s", recovery_s, 0.1 <= recovery_s <= 3600, "0.1 to 3600"),
+    ]
+
+
 def validated(settings: Settings) -> Settings:
     """Refuse values that have the right type but make no sense; return *settings* as they are.
 
@@ -154,7 +187,7 @@ def validated(settings: Settings) -> Settings:
         ConfigError: names the key, its limits, the value and where the value came from.
     """
     server, threads = settings.server, settings.model.threads
-    checks = [
+    checks: list[tuple[str, object, bool, str]] = [
         ("server.host", server.host, bool(server.host.strip()), "an address such as 127.0.0.1"),
         ("server.port", server.port, 0 <= server.port <= 65535, "0 to 65535"),
         ("server.requests_max", server.requests_max, server.requests_max >= 1, "1 or more"),
@@ -166,7 +199,7 @@ def validated(settings: Settings) -> Settings:
         ),
         ("server.drain_s", server.drain_s, 0 <= server.drain_s <= 3600, "0 to 3600"),
         ("model.threads", threads, threads is None or 1 <= threads <= 1024, "1 to 1024"),
-        ("cache.bytes_max", settings.cache.bytes_max, settings.cache.bytes_max >= 0, "0 or more"),
+        *_cache_checks(settings.cache),
         (
             "retrieval.max_results",
             settings.retrieval.max_results,
