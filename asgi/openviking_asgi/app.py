@@ -7,7 +7,6 @@ app = create_app(lambda: Engine.open(load_settings()))    # opened and closed by
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Route
 
 from openviking.config import Server
 from openviking_asgi.docs import docs_reply
@@ -28,6 +26,7 @@ from openviking_asgi.metrics import Metrics
 from openviking_asgi.openapi import build_document
 from openviking_asgi.operation import Services
 from openviking_asgi.routes import OPERATIONS
+from openviking_asgi.routing import PathRoute
 from openviking_asgi.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _services(source: Engine | Callable[[], Engine], limits: Server) -> Services
     return services
 
 
-def _routes(services: Services) -> list[Route]:
+def _routes(services: Services) -> list[PathRoute]:
     """One route per path, in the table's order: a wrong method is told all right ones."""
     paths = list(dict.fromkeys(operation.path for operation in OPERATIONS))
     by_path = {
@@ -109,11 +108,14 @@ def _routes(services: Services) -> list[Route]:
             key=lambda operation: operation.path,
         )
     }
-    routes = [Route(path, Endpoint(path, by_path[path], services), name=path) for path in paths]
-    for route in routes:
-        # A parameter that may be any text may also hold line ends.
-        route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
-    return routes
+    return [
+        PathRoute(
+            path,
+            Endpoint(path, by_path[path], services),
+            [operation.method for operation in by_path[path]],
+        )
+        for path in paths
+    ]
 
 
 async def _pass_on(_request: Request, error: Exception) -> Response:

@@ -62,13 +62,41 @@ def test_what_is_unknown_is_404(shared_client: CheckedClient):
     assert shared_client.delete("/conversation/none").status_code == 404
 
 
-@pytest.mark.parametrize("session", ["a/b", "x\x00y", "\u202eabc", "x y/z"])
-def test_odd_ids_are_reached_percent_encoded(client: CheckedClient, session: str):
+ODD = [
+    *("stats/x", "stats/", "search", "import", "a/messages", "x/export", "a/b", "x y/z", ".."),
+    *("x\x00y", "a\nb", "\u202eabc", "\u200f", "%2F", "%", "?", "#", "\U0001f6f6", "y" * 256),
+]
+
+
+@pytest.mark.parametrize("session", ODD)
+def test_every_session_is_reached_by_every_route_whatever_its_id(
+    client: CheckedClient, session: str
+):
     say(client, "hello", session_id=session)
-    path = quote(session, safe="")
+    path = quote(session, safe="").replace(".", "%2E")
     stats = client.get(f"/conversation/stats/{path}").json()
     assert stats["session_stats"]["id"] == session
+    messages = client.get(f"/conversation/{path}/messages").json()["messages"]
+    assert [message["session_id"] for message in messages] == [session] * 2
+    assert client.get(f"/conversation/{path}/export").text.count("\n") == 2
+    listed = client.get("/conversation").json()["sessions"]
+    assert [one["id"] for one in listed] == [session]
     assert client.delete(f"/conversation/{path}").json()["deleted_messages"] == 2
+    assert client.get("/conversation").json()["sessions"] == []
+
+
+def test_slashes_may_stay_as_they_are_where_no_fixed_part_claims_them(client: CheckedClient):
+    for session in ("stats/x", "search", "a/b/c"):
+        say(client, "hello", session_id=session)
+        assert client.delete(f"/conversation/{session}").json()["deleted_messages"] == 2
+    refused = client.put("/conversation/search")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "OPTIONS, POST")
+
+
+@pytest.mark.parametrize("session", ["x" * 257, "\U0001f6f6" * 2500])
+def test_an_id_that_is_too_long_is_refused_by_name(client: CheckedClient, session: str):
+    body = {"message": "hello", "session_id": session}
+    assert client.post("/conversation", json=body).status_code == 422
 
 
 def test_a_retry_with_a_key_changes_nothing(client: CheckedClient):

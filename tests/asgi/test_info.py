@@ -41,7 +41,8 @@ def test_health_says_healthy_with_all_components(client: CheckedClient):
     assert report["status"] == "healthy"
     assert datetime.fromisoformat(report["timestamp"]).tzinfo is not None
     assert set(report["components"]) == {
-        "encoder", "store", "skills", "conversations", "commands", "cache",
+        "encoder", "store", "skills", "resources", "conversations", "memory", "llm", "commands",
+        "cache",
     }  # fmt: skip
     assert {part["status"] for part in report["components"].values()} == {"ok"}
 

@@ -171,6 +171,28 @@ def test_old_messages_go_and_sessions_that_this_empties(store: Store):
         store.conversations.get_session(NOBODY, "old")
 
 
+def test_the_newest_message_of_all_is_known(store: Store):
+    assert store.conversations.last_activity() is None
+    now = datetime.now(UTC)
+    for days, session in ((1, "s"), (3, "t")):
+        moment = now - timedelta(days=days)
+        store.conversations.append(ANN, session, [NewMessage("user", "x", created_at=moment)])
+    assert store.conversations.last_activity() == now - timedelta(days=1)
+    store.conversations.delete_session(ANN, "s")
+    assert store.conversations.last_activity() == now - timedelta(days=3)
+
+
+def test_an_answer_in_the_same_append_names_its_question(store: Store):
+    new = [NewMessage("user", "a", key="k"), NewMessage("assistant", "b", reply_to=0)]
+    first = store.conversations.append(NOBODY, "s", new)
+    again = store.conversations.append(NOBODY, "s", [new[0], NewMessage("user", "c", reply_to=0)])
+    assert [one.message.reply_to for one in first] == [None, 1]
+    assert [one.is_new for one in (*first, *again)] == [True, True, False, False]
+    assert again[1].message == first[1].message
+    with pytest.raises(InputError, match="is the first"):
+        store.conversations.append(NOBODY, "s", [NewMessage("assistant", "b", reply_to=0)])
+
+
 def test_a_deletion_leaves_no_number_to_be_given_again(store: Store):
     say(store, "a", "b")
     store.conversations.delete_session(NOBODY, "s")

@@ -2,7 +2,8 @@
 
 Messages past their retention are deleted by a sweep in the background, some at a time, with their
 words and vectors. A sweep asks what time it is, and a clock that leaps ahead must not empty the
-archive: a leap is believed only when it has lasted for an hour of real time.
+archive: a leap, also from the newest message to the start of this process, is believed only when it
+has lasted for an hour of real time.
 """
 
 from __future__ import annotations
@@ -59,15 +60,19 @@ class SteadyClock:
 
     Args:
         clock: what is doubted; with a zone.
+        since: a time that it showed once; None if none is known, its first time is then believed.
         monotonic: seconds that really pass.
     """
 
     def __init__(
-        self, clock: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic
+        self,
+        clock: Callable[[], datetime],
+        since: datetime | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._monotonic = monotonic
-        self._believed = clock()
+        self._believed = since or clock()
         self._at = monotonic()
         self._leapt_at: float | None = None
 

@@ -42,7 +42,7 @@ class Shared:
         self._encoder = encoder
         self.workers: list[Background] = [self.embedder]
         if lifetimes.retention is not None:
-            steady = SteadyClock(clock)
+            steady = SteadyClock(clock, store.last_activity())
             self.workers.append(Sweeper(store, lifetimes.retention, steady, self.deleted))
         for worker in self.workers:
             worker.start()

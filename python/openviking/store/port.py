@@ -116,6 +116,9 @@ class ConversationStore(Protocol):
     def count_active(self, since: datetime) -> int:
         """Count the sessions, of all namespaces, with a message at or after *since*."""
 
+    def last_activity(self) -> datetime | None:
+        """Return the time of the newest message of all namespaces, None without messages."""
+
 
 class Store(Protocol):
     """What lasts: skills with their passage vectors, resources with versions, conversations."""

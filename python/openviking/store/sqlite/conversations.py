@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from openviking.errors import InputError
 from openviking.store.sqlite import archive, messages, sessions
-from openviking.store.sqlite.values import checked_text, to_microseconds
+from openviking.store.sqlite.values import checked_text, from_microseconds, to_microseconds
 from openviking.types import REPLY_TO_PREVIOUS
 
 if TYPE_CHECKING:
@@ -204,6 +204,12 @@ class SqliteConversations:
         """Count the sessions, of all namespaces, with a message at or after *since*."""
         with self._database.reading() as connection:
             return sessions.count_active(connection, to_microseconds(since))
+
+    def last_activity(self) -> datetime | None:
+        """Return the time of the newest message of all namespaces, None without messages."""
+        with self._database.reading() as connection:
+            newest = sessions.newest_activity(connection)
+            return None if newest is None else from_microseconds(newest)
 
 
 def _check(namespace: Namespace, session_id: str | None) -> None:

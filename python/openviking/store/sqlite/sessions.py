@@ -161,3 +161,11 @@ def count_active(connection: apsw.Connection, since: int) -> int:
     """Count sessions whose last message is not older than *since*, in microseconds."""
     counted = "SELECT count(*) FROM sessions WHERE last_activity >= ? AND message_count > 0"
     return int(connection.execute(counted, (since,)).get)
+
+
+def newest_activity(connection: apsw.Connection) -> int | None:
+    """Return the time of the newest message, in microseconds; None without messages."""
+    newest: int | None = connection.execute(
+        "SELECT max(last_activity) FROM sessions WHERE message_count > 0"
+    ).get
+    return newest
