@@ -186,7 +186,11 @@ def test_a_resource_is_found_by_its_words_at_once_and_then_by_meaning(
 ):
     text = "# Plan\n\nWe deploy on Fridays, after lunch."
     put(client, "viking://plan", text, metadata={"team": "web"}, resource_type="note")
-    put(client, "viking://other", "xylophone lessons begin tomorrow morning inside that large green hall")
+    put(
+        client,
+        "viking://other",
+        "xylophone lessons begin tomorrow morning inside that large green hall",
+    )
     assert search(client, "deploy on Fridays") == ["viking://plan"]
     assert engine.resources.wait_until_embedded()
 

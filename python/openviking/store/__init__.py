@@ -2,5 +2,14 @@
 
 from openviking.store.sqlite import SqliteStore
 from openviking.store.sqlite.backup import BackupReport, RestoreReport, back_up, restore
+from openviking.store.sqlite.examine import Finding, examine
 
-__all__ = ["BackupReport", "RestoreReport", "SqliteStore", "back_up", "restore"]
+__all__ = [
+    "BackupReport",
+    "Finding",
+    "RestoreReport",
+    "SqliteStore",
+    "back_up",
+    "examine",
+    "restore",
+]
