@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,16 +220,18 @@ def test_a_place_that_cannot_hold_a_storage_is_named(path: str):
     assert path in finding.detail
 
 
-def test_a_read_only_folder_is_named(folder: Path):
-    folder.chmod(0o555)
+def test_a_read_only_folder_is_named(sound: Path):
     program = (
         "import os, sys, pathlib; from openviking.store import examine\n"
-        "os.seteuid(65534) if os.geteuid() == 0 else None\n"
+        # Root may write anywhere; nobody may not.
+        "if os.geteuid() == 0: os.seteuid(65534)\n"
         "print(*examine(pathlib.Path(sys.argv[1])), sep='\\n')"
     )
-    for above in (folder.parent, folder.parent.parent, folder.parent.parent.parent):
-        above.chmod(0o755)
-    told = in_new_process(program, folder)
-    folder.chmod(0o755)
-    assert "cannot be written" in told.stdout, told.stderr
-    assert "failed" in told.stdout
+    # Not below pytest's own folder, which other users cannot reach.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(shutil.copytree(sound, name, dirs_exist_ok=True))
+        folder.chmod(0o555)
+        told = in_new_process(program, folder)
+        folder.chmod(0o755)
+    assert f"{folder}: cannot be written" in told.stdout, told.stderr
+    assert "status='failed'" in told.stdout
