@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _READERS_MAX = 8
-_BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_S = 5.0
+"""Seconds that a write waits for another program that holds the file locked."""
+
 _PAGE_BYTES = 4096
 _WAL_BYTES_KEPT = 16 * 2**20
 """Size to which the write-ahead log shrinks again after a long transaction."""
@@ -34,13 +36,21 @@ class Database:
     Args:
         folder: belongs to this process alone while the database is open.
         bytes_max: size that the file may reach; writes beyond it fail as on a full disk.
+        busy_timeout_s: seconds to wait for another program that holds the file locked.
 
     Raises:
         StoreError: the folder is in use or cannot be written, or the file is damaged, foreign or
             newer than this program.
     """
 
-    def __init__(self, folder: Path, *, bytes_max: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bytes_max: int | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
+        self._busy_timeout_ms = round(busy_timeout_s * 1e3)
         self.path = folder / "openviking.db"
         self._owner = os.getpid()
         self._lock = FolderLock(folder)
@@ -122,7 +132,7 @@ class Database:
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(str(self.path))
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.set_busy_timeout(self._busy_timeout_ms)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from openviking.store.sqlite import matching, skills
 from openviking.store.sqlite.conversations import SqliteConversations
-from openviking.store.sqlite.database import Database
+from openviking.store.sqlite.database import BUSY_TIMEOUT_S, Database
 from openviking.store.sqlite.memories import SqliteMemories
 from openviking.store.sqlite.resource_store import SqliteResources
 from openviking.store.sqlite.stems import query_stems
@@ -47,6 +47,7 @@ class SqliteStore:
             store in a temporary folder that close() removes.
         now: the clock that dates what is written; gives times with a zone.
         bytes_max: size that the file may reach; beyond it writes fail as on a full disk.
+        busy_timeout_s: seconds that a write waits for another program that holds the file locked.
 
     Raises:
         StoreError: the folder is in use or cannot be written, or the file is damaged, foreign or
@@ -59,10 +60,13 @@ class SqliteStore:
         *,
         now: Callable[[], datetime] = _utc_now,
         bytes_max: int | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         self._scratch = None if path else tempfile.TemporaryDirectory(prefix="openviking-store-")
         self._database = Database(
-            path or Path(self._scratch.name if self._scratch else ""), bytes_max=bytes_max
+            path or Path(self._scratch.name if self._scratch else ""),
+            bytes_max=bytes_max,
+            busy_timeout_s=busy_timeout_s,
         )
         self._now = now
         try:
