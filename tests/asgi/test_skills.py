@@ -332,3 +332,16 @@ def test_a_plain_search_carries_no_explanation(stocked: CheckedClient):
     for path in ("", "?explain=false", "?explains"):
         answer = stocked.post(f"/skills/search{path}", json={"query": "clean a csv file"}).json()
         assert "explanation" not in answer
+
+
+def test_a_skill_names_the_files_that_it_overrides(
+    client: CheckedClient, engine: Engine, tmp_path: Path
+):
+    for owner in ("mine", "project"):
+        (tmp_path / owner / "csv-cleaner").mkdir(parents=True)
+        (tmp_path / owner / "csv-cleaner" / "SKILL.md").write_text(SKILL)
+    engine.skills.import_paths([tmp_path / "mine", tmp_path / "project"])
+
+    skill = client.get("/skills/csv-cleaner").json()
+
+    assert skill["overrides"] == [str(tmp_path / "mine" / "csv-cleaner" / "SKILL.md")]

@@ -216,3 +216,19 @@ def test_with_the_real_model_words_in_common_are_not_needed(
 
     assert imported.returncode == found.returncode == 0, imported.stderr + found.stderr
     assert json.loads(found.stdout)["skills"][0]["id"] == "csv-cleaner"
+
+
+def test_an_import_names_what_a_later_folder_overrides(
+    run: Run, skill_folder: Path, tmp_path: Path
+):
+    later = tmp_path / "project" / "csv-cleaner"
+    later.mkdir(parents=True)
+    source = skill_folder / "csv-cleaner" / "SKILL.md"
+    (later / "SKILL.md").write_text(source.read_text("utf-8"))
+
+    told = run("skills", "import", skill_folder, later.parent)
+    record = json.loads(run("skills", "import", skill_folder, later.parent, "--json").stdout)
+
+    assert f"overridden: {source} by {later / 'SKILL.md'}" in told.stderr
+    expected = {"id": "csv-cleaner", "path": str(source), "by": str(later / "SKILL.md")}
+    assert record["overridden"] == [expected]

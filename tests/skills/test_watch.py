@@ -135,3 +135,20 @@ def test_close_ends_the_watch(watching: Skills, write_skill: WriteSkill):
     write_skill("late", text="Never seen")
 
     assert ids(watching) == ["first"]
+
+
+def test_the_user_s_skill_comes_back_when_the_project_s_is_deleted(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    write_skill("mine/pdf", text="Merge documents as I like it")
+    winner = write_skill("project/pdf", text="Merge documents by the rules of this project")
+    skills.watch([folder / "mine", folder / "project"])
+    assert wait_until(lambda: skills.overrides("pdf") != ())
+    assert skills.get("pdf").description.endswith("this project")
+
+    winner.unlink()
+    assert wait_until(lambda: skills.get("pdf").description.endswith("I like it"))
+
+    write_skill("project/pdf", text="Merge documents by the newer rules")
+    assert wait_until(lambda: skills.get("pdf").description.endswith("newer rules"))
+    assert ids(skills) == ["pdf"]

@@ -50,6 +50,7 @@ def _search(call: Call) -> SkillSearchAnswer:
         category=body.category,
         hierarchical=body.hierarchical,
         explain=body.explain or call.query.explain or _is_flagged(call, b"explain"),
+        tier=body.tier,
     )
     seconds = time.perf_counter() - started
     call.services.metrics.skill_search_seconds.observe(seconds)
@@ -61,6 +62,7 @@ def _search(call: Call) -> SkillSearchAnswer:
         "search_time_ms": round(seconds * 1e3, 3),
         "category": body.category,
         "truncated": found.truncated,
+        "tier": found.tier,
     }
     if found.explanation is not None:
         answer["explanation"] = cast("SkillExplanation", asdict(found.explanation))
@@ -120,7 +122,7 @@ def _get(call: Call) -> SkillDetail:
     skill_id = call.params["skill_id"]
     skills = call.engine.skills
     skill = skills.get(skill_id)
-    answer = _describe_whole(skill, skills.files(skill_id))
+    answer = _describe_whole(skill, skills.files(skill_id), skills.overrides(skill_id))
     if call.scope["method"] == "GET":
         try:
             answer["usage_count"] = skills.count_use(skill_id)
@@ -130,11 +132,14 @@ def _get(call: Call) -> SkillDetail:
     return answer
 
 
-def _describe_whole(skill: Skill, files: Sequence[str]) -> SkillDetail:
+def _describe_whole(
+    skill: Skill, files: Sequence[str], overrides: Sequence[str] = ()
+) -> SkillDetail:
     return {
         **_describe(skill),
         "body": skill.body,
         "files": list(files),
+        "overrides": list(overrides),
         "origin": skill.origin,
         "license": skill.license,
         "compatibility": skill.compatibility,
@@ -226,6 +231,7 @@ OPERATIONS = (
     Operation(
         "POST", "/skills/search", "search_skills", "Find the skills that fit a task", "Skills",
         _search, body=SkillSearchRequest, query=SkillSearchOptions, answer=SkillSearchAnswer,
+        errors=(409,),
     ),
     Operation(
         "POST", "/skills/validate", "validate_skill", "Check a SKILL.md text", "Skills",

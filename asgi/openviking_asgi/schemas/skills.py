@@ -15,6 +15,7 @@ class SkillSearchRequest(msgspec.Struct, frozen=True):
     """A task in the agent's own words; ``category`` null or ``general`` means all.
 
     ``max_results`` is ``retrieval.max_results`` of the server's settings, 10, if it is left out.
+    ``tier`` ``fast`` answers without running the model, and less precisely.
     """
 
     query: str
@@ -22,6 +23,7 @@ class SkillSearchRequest(msgspec.Struct, frozen=True):
     category: Name | None = None
     hierarchical: bool = False
     explain: bool = False
+    tier: Literal["full", "fast"] = "full"
 
 
 class SkillSearchOptions(msgspec.Struct, frozen=True):
@@ -131,14 +133,19 @@ class SkillSearchAnswer(TypedDict):
     search_time_ms: float
     category: str | None
     truncated: bool
+    tier: Literal["full", "fast"]
     explanation: NotRequired[SkillExplanation]
 
 
 class SkillDetail(SkillSummary):
-    """A whole skill; ``files`` lists what lies beside its SKILL.md, as relative paths."""
+    """A whole skill; ``files`` lists what lies beside its SKILL.md, as relative paths.
+
+    ``overrides`` names the files of earlier folders that are left out for it.
+    """
 
     body: str
     files: list[str]
+    overrides: list[str]
     origin: Literal["folder", "api"]
     license: str | None
     compatibility: str | None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     key="skills.folders",
     kind=click.Path(),
     multiple=True,
-    text="Folder of SKILL.md files, imported and watched; may be given several times.",
+    text="Folder of SKILL.md files, imported and watched; of equal names, a later folder's wins.",
 )
 @setting(
     "--commands",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +57,13 @@ def import_skills(ctx: click.Context, paths: tuple[Path, ...], prune: bool, stri
     """Bring the SKILL.md files under each PATH into the storage.
 
     Unchanged files cost nothing; an import that was broken off goes on where it stopped. Files
-    that hold no skill at all (empty, binary, too large) are refused and named.
+    that hold no skill at all (empty, binary, too large) are refused and named. If two PATHs have a
+    skill of the same name, the later one's is used: name your own folder first, a project's last.
 
     \b
     Examples:
       openviking skills import examples/skills
+      openviking skills import ~/.agent/skills ./.agent/skills
       openviking skills import ~/.agent/skills --prune --json
     """
     state = ctx.find_object(State) or State()
@@ -76,6 +79,8 @@ def import_skills(ctx: click.Context, paths: tuple[Path, ...], prune: bool, stri
         )
         for finding in report.refused:
             click.echo(f"refused: {_finding_line(finding)}", err=True)
+        for override in report.overridden:
+            click.echo(f"overridden: {plain(override.path)} by {plain(override.by)}", err=True)
         odd = sum(finding.severity == "warning" for finding in report.findings)
         if odd:
             click.echo(f"{odd} warnings: `openviking skills validate` lists them", err=True)
@@ -246,5 +251,6 @@ def _import_record(report: ImportReport) -> dict[str, Any]:
         "removed": list(report.removed),
         "refused": [finding_record(finding) for finding in report.refused],
         "findings": [finding_record(finding) for finding in report.findings],
+        "overridden": [asdict(override) for override in report.overridden],
         "passages_encoded": report.passages_encoded,
     }

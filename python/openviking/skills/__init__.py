@@ -2,8 +2,9 @@
 
 from openviking.skills.explain import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.findings import CODES, Finding
-from openviking.skills.importer import ImportReport
 from openviking.skills.load import parse_skill, read_skill
+from openviking.skills.overrides import Override
+from openviking.skills.report import ImportReport
 from openviking.skills.search import Rankings, SkillHit, SkillSearch, Why
 from openviking.skills.skills import Skills
 from openviking.skills.validate import ValidationReport, validate_paths
@@ -15,6 +16,7 @@ __all__ = [
     "Finding",
     "Fitness",
     "ImportReport",
+    "Override",
     "PartMeaning",
     "Rankings",
     "Reasons",

@@ -44,6 +44,7 @@ CODES: Mapping[str, Severity] = {
     "body-empty": "warning",
     # Seen only beside other skills.
     "id-collision": "warning",
+    "overridden": "info",
     "folder-loop": "info",
 }
 """Every code with its severity."""

@@ -6,18 +6,21 @@ stopped when it is run again: what was stored counts as unchanged.
 
 from __future__ import annotations
 
+import os
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openviking.errors import OverloadedError
 from openviking.skills.bundle import bundled_files
-from openviking.skills.findings import Finding, Findings
+from openviking.skills.findings import Findings
 from openviking.skills.ids import choose_id
 from openviking.skills.load import parse_skill, read_source, source_digest
-from openviking.skills.scan import Scan, SkillFile, scan_paths
-from openviking.skills.structure import folder_category, without_owner
+from openviking.skills.overrides import Order, Override, Overrides
+from openviking.skills.report import ImportReport, ImportRun
+from openviking.skills.scan import SkillFile, scan_paths
+from openviking.skills.structure import folder_category, slug, without_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,49 +31,6 @@ if TYPE_CHECKING:
 
 BATCH_SKILLS = 8
 """Skills encoded and stored at a time: about a second of work, so little is lost by a kill."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """What an import did.
-
-    Attributes:
-        added: ids that are new.
-        updated: ids whose file had changed.
-        unchanged: ids whose file had not.
-        removed: ids whose file is gone (only when folders are kept in step).
-        refused: one ``error`` finding for each file that was not loaded.
-        findings: everything odd, refusals included, in the order of the files.
-        passages_encoded: passages that were given to the encoder.
-        is_complete: false if the import was stopped before its end.
-    """
-
-    added: tuple[str, ...]
-    updated: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    removed: tuple[str, ...]
-    refused: tuple[Finding, ...]
-    findings: tuple[Finding, ...]
-    passages_encoded: int
-    is_complete: bool = True
-
-
-@dataclass(slots=True)
-class _Run:
-    """The state of one import."""
-
-    scan: Scan
-    owner_levels: dict[Path, frozenset[tuple[str, ...]]]
-    taken: dict[str, Path] = field(default_factory=dict)
-    id_by_folder: dict[Path, str] = field(default_factory=dict)
-    pending: list[Skill] = field(default_factory=list)
-    renamed: list[str] = field(default_factory=list)
-    added: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    passages_encoded: int = 0
 
 
 class Importer:
@@ -89,31 +49,51 @@ class Importer:
         self._catalog = catalog
         self._is_stopping = is_stopping
         self._lock = threading.Lock()
+        self.overrides = Overrides()
+        """Files that gave way to skills of later folders."""
 
     def run(
-        self, roots: Sequence[Path], progress: Progress | None = None, *, prune: bool = False
+        self,
+        roots: Sequence[Path],
+        progress: Progress | None = None,
+        *,
+        prune: bool = False,
+        among: Sequence[Path] = (),
     ) -> ImportReport:
-        """Import everything under absolute *roots*.
+        """Import everything under absolute *roots*; of equal names in two, the later one's counts.
 
         Args:
             roots: folders, or files that are skills.
             progress: called with (files done, files in all).
             prune: also delete skills that came from a file under *roots* which is gone.
+            among: all folders that are ordered with *roots*, if these are only some of them.
         """
         with self._lock:
-            scan = scan_paths(roots)
-            run = _Run(scan, scan.owner_levels(), findings=list(scan.findings))
-            try:
-                self._take_all(run, progress)
-            except OverloadedError:
-                if not self._is_stopping():
-                    raise
-                return _report(run, is_complete=False)
-            if prune:
-                self._prune(roots, run)
-            return _report(run, is_complete=True)
+            order = Order(among or roots)
+            report = self._pass(roots, order, progress, prune=prune)
+            if report.is_complete and self.overrides.take_back(self._catalog.snapshot.by_path):
+                present = [root for root in among or roots if root.exists()]
+                report = report.then(self._pass(present, order, progress, prune=prune))
+            return report
 
-    def _take_all(self, run: _Run, progress: Progress | None) -> None:
+    def _pass(
+        self, roots: Sequence[Path], order: Order, progress: Progress | None, *, prune: bool
+    ) -> ImportReport:
+        scan = scan_paths(roots)
+        # What counts comes first, so that nothing is encoded in vain.
+        scan.files.sort(key=lambda file: -order.rank(file.path))
+        run = ImportRun(scan, scan.owner_levels(), order, findings=list(scan.findings))
+        try:
+            self._take_all(run, progress)
+        except OverloadedError:
+            if not self._is_stopping():
+                raise
+            return run.report(is_complete=False)
+        if prune:
+            self._prune(roots, run)
+        return run.report(is_complete=True)
+
+    def _take_all(self, run: ImportRun, progress: Progress | None) -> None:
         """Take every file, batch by batch; OverloadedError if the skills are being closed."""
         total = len(run.scan.files)
         for done, file in enumerate(run.scan.files):
@@ -128,7 +108,7 @@ class Importer:
         if progress is not None:
             progress(total, total)
 
-    def _take(self, file: SkillFile, run: _Run) -> None:
+    def _take(self, file: SkillFile, run: ImportRun) -> None:
         """Read one file; put its skill among the pending ones if anything changed."""
         path = str(file.path)
         if not _is_text(path):
@@ -144,7 +124,8 @@ class Importer:
         known = self._known(path)
         if known is not None and known.digest == source_digest(source):
             folders = without_owner(file.folders, run.owner_levels[file.root])
-            if (known.category, known.subcategory) == folder_category(folders):
+            is_placed = (known.category, known.subcategory) == folder_category(folders)
+            if is_placed and not self._is_contested(slug(known.name) or known.id, file, run):
                 self._keep(file, run)
                 run.unchanged.append(known.id)
                 return
@@ -168,19 +149,29 @@ class Importer:
         entry = None if skill_id is None else snapshot.entries[skill_id]
         return None if entry is None or entry.summary is None else entry.skill
 
-    def _keep(self, file: SkillFile, run: _Run) -> None:
+    def _keep(self, file: SkillFile, run: ImportRun) -> None:
         """Let the record of a file, if there is one, keep its id and its place as a parent."""
         skill_id = self._catalog.snapshot.by_path.get(str(file.path))
         if skill_id is not None:
             run.taken[skill_id] = file.path
             run.id_by_folder[file.path.parent] = skill_id
 
-    def _place(self, file: SkillFile, skill: Skill, known: Skill | None, run: _Run) -> None:
+    def _place(self, file: SkillFile, skill: Skill, known: Skill | None, run: ImportRun) -> None:
         """Give a parsed skill its id and its parent."""
         snapshot = self._catalog.snapshot
         previous = snapshot.by_path.get(str(file.path))
         base = skill.id
-        if previous is not None and (previous == base or previous.startswith(f"{base}-")):
+        holder = self._holder(base, run)
+        if holder is not None and run.order.gives_way(file.path, holder):
+            self._give_way(file, base, holder, run)
+            return
+        self.overrides.forget(file.path)
+        if holder is not None and run.order.gives_way(holder, file.path):
+            skill_id = base
+            self._note(base, holder, file.path, run)
+            if previous not in {None, base}:
+                run.renamed.append(str(previous))
+        elif previous is not None and (previous == base or previous.startswith(f"{base}-")):
             skill_id = previous
         else:
             skill_id = choose_id(base, file, snapshot.entries, run.taken)
@@ -200,8 +191,37 @@ class Importer:
         (run.updated if previous or skill_id in snapshot.entries else run.added).append(skill_id)
         run.pending.append(skill)
 
-    def _flush(self, run: _Run) -> None:
-        if not run.pending:
+    def _holder(self, base: str, run: ImportRun) -> Path | None:
+        """Return the file that has the id *base* now, None if no file has."""
+        if base in run.taken:
+            return run.taken[base]
+        entry = self._catalog.snapshot.entries.get(base)
+        path = None if entry is None or entry.skill.origin != "folder" else entry.skill.path
+        return None if path is None or not os.path.lexists(path) else Path(path)
+
+    def _is_contested(self, base: str, file: SkillFile, run: ImportRun) -> bool:
+        holder = self._holder(base, run)
+        return holder is not None and (
+            run.order.gives_way(file.path, holder) or run.order.gives_way(holder, file.path)
+        )
+
+    def _give_way(self, file: SkillFile, base: str, holder: Path, run: ImportRun) -> None:
+        """Leave a file out; what it had before goes, unless the other one has taken it."""
+        previous = self._catalog.snapshot.by_path.get(str(file.path))
+        if previous is not None:
+            run.renamed.append(previous)
+        run.id_by_folder[file.path.parent] = base
+        self._note(base, file.path, holder, run)
+        findings = Findings(str(file.path))
+        findings.add("overridden", f"{holder} has a skill of the same name and is used instead")
+        run.findings.extend(findings.found)
+
+    def _note(self, skill_id: str, path: Path, by: Path, run: ImportRun) -> None:
+        self.overrides.note(skill_id, path)
+        run.overridden[Override(skill_id, str(path), str(by))] = None
+
+    def _flush(self, run: ImportRun) -> None:
+        if not run.pending and not run.renamed:
             return
         prepared = self._writer.prepare(run.pending)
         # An id that another file of this import has taken over is not removed.
@@ -210,7 +230,7 @@ class Importer:
         run.passages_encoded += prepared.encoded_count
         run.pending, run.renamed = [], []
 
-    def _prune(self, roots: Sequence[Path], run: _Run) -> None:
+    def _prune(self, roots: Sequence[Path], run: ImportRun) -> None:
         files = {str(file.path) for file in run.scan.files}
         snapshot = self._catalog.snapshot
         for skill_id in snapshot.ids:
@@ -218,6 +238,9 @@ class Importer:
             if skill.origin != "folder" or skill.path is None:
                 continue
             is_held = skill.path in files and snapshot.by_path[skill.path] == skill_id
+            if self.overrides.of(skill_id) and not os.path.lexists(skill.path):
+                # The file that waits for this id takes it over at once, without a gap.
+                continue
             path = Path(skill.path)
             is_unknown = any(path.is_relative_to(folder) for folder in run.scan.unread)
             if not is_held and not is_unknown and any(path.is_relative_to(r) for r in roots):
@@ -234,7 +257,7 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def _nesting_parent(file: SkillFile, run: _Run) -> str | None:
+def _nesting_parent(file: SkillFile, run: ImportRun) -> str | None:
     """Return the id of the nearest skill in a folder above, at most up to the imported one."""
     for folder in file.path.parent.parents:
         if folder in run.id_by_folder:
@@ -252,17 +275,4 @@ def _is_same(known: Skill, skill: Skill) -> bool:
         skill.category,
         skill.subcategory,
         skill.parent_skill,
-    )
-
-
-def _report(run: _Run, *, is_complete: bool) -> ImportReport:
-    return ImportReport(
-        added=tuple(run.added),
-        updated=tuple(run.updated),
-        unchanged=tuple(run.unchanged),
-        removed=tuple(run.removed),
-        refused=tuple(finding for finding in run.findings if finding.severity == "error"),
-        findings=tuple(run.findings),
-        passages_encoded=run.passages_encoded,
-        is_complete=is_complete,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from openviking.skills.findings import Finding, Findings
 from openviking.skills.load import read_skill
+from openviking.skills.overrides import Order
 from openviking.skills.scan import check_paths, scan_paths
 
 if TYPE_CHECKING:
@@ -36,21 +37,25 @@ class ValidationReport:
 
 def validate_paths(paths: Iterable[str | Path]) -> list[ValidationReport]:
     """Read every skill under *paths* and report on each; raises InputError for a missing path."""
-    scan = scan_paths(check_paths(paths))
+    roots = check_paths(paths)
+    scan, order = scan_paths(roots), Order(roots)
     reports = [
         ValidationReport(finding.path, None, (finding,))
         for finding in scan.findings
         if finding.severity != "info"
     ]
-    first_path: dict[str, str] = {}
-    for file in scan.files:
+    first_file: dict[str, Path] = {}
+    # As an import does: what counts comes first.
+    for file in sorted(scan.files, key=lambda file: -order.rank(file.path)):
         skill, found = read_skill(file.path, root=file.root)
         findings = Findings(str(file.path))
-        if skill is not None and skill.id in first_path:
-            message = f"id {skill.id!r} is already taken by {first_path[skill.id]}"
-            findings.add("id-collision", message)
-        elif skill is not None:
-            first_path[skill.id] = str(file.path)
+        first = None if skill is None else first_file.setdefault(skill.id, file.path)
+        if skill is not None and first is not None and first != file.path:
+            if order.gives_way(file.path, first):
+                message = f"{first} has a skill of the same name and is used instead"
+                findings.add("overridden", message)
+            else:
+                findings.add("id-collision", f"id {skill.id!r} is already taken by {first}")
         reports.append(
             ValidationReport(
                 str(file.path),

@@ -61,6 +61,11 @@ class Watcher:
         """What went wrong last; None again after the next success."""
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The watched folders in order, as absolute paths."""
+        return self._folders
+
+    @property
     def folders(self) -> list[str]:
         """The watched folders."""
         return [str(folder) for folder in self._folders]
@@ -96,7 +101,8 @@ class Watcher:
 
     def _follow(self, present: Sequence[Path]) -> None:
         """React to events until a folder appears or vanishes, or the stop is asked for."""
-        scanned_at = time.monotonic()
+        # The first look, once events are being collected, finds what changed since the import.
+        scanned_at = -RESCAN_S
         for changes in watchfiles.watch(
             *present,
             watch_filter=None,
@@ -119,7 +125,8 @@ class Watcher:
             self._bring_in_step([f for f in present if f in touched or f in self._failed])
 
     def _bring_in_step(self, folders: Sequence[Path]) -> None:
-        for folder in folders:
+        # The last folder counts most, see overrides.py; what gives way to it need not be encoded.
+        for folder in reversed(folders):
             self._failed.discard(folder)
             try:
                 self._sync([folder])
