@@ -18,18 +18,17 @@ from openviking.skills.importer import BATCH_SKILLS, Importer
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
-from openviking.skills.tiers import Tiers
 from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
 from openviking.skills.watch import Watcher
 from openviking.skills.writer import SkillWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from openviking.skills.report import ImportReport
     from openviking.skills.search import Rankings, SkillSearch
     from openviking.store.port import Store
-    from openviking.types import Progress, Skill, TextEncoder, Tier
+    from openviking.types import Progress, Skill, TextEncoder
 
 
 class Skills:
@@ -40,27 +39,20 @@ class Skills:
         encoder: turns queries into vectors; not closed here.
         passage_encoder: turns passages into vectors; not closed here. None means *encoder*, which
             is a waste if that is a cache: a passage is encoded once and then lies in the store.
-        open_fast: opens the encoder of the fast tier, or raises ConflictError; None for no such.
 
     Raises:
         StoreError: the store cannot be read.
     """
 
     def __init__(
-        self,
-        store: Store,
-        encoder: TextEncoder,
-        *,
-        passage_encoder: TextEncoder | None = None,
-        open_fast: Callable[[], TextEncoder] | None = None,
+        self, store: Store, encoder: TextEncoder, *, passage_encoder: TextEncoder | None = None
     ) -> None:
         self._store = store
         self._encoder = encoder
         self._catalog = Catalog(Index(encoder.dim))
         self._stopping = threading.Event()
         self._background = Background(passage_encoder or encoder)
-        finder = Finder(store, encoder, self._catalog, self._background)
-        self._tiers = Tiers(store, self._catalog, finder, open_fast)
+        self._finder = Finder(store, encoder, self._catalog, self._background)
         self._writer = SkillWriter(
             store, passage_encoder or encoder, self._catalog, self._stopping.is_set
         )
@@ -82,7 +74,6 @@ class Skills:
         category: str | None = None,
         hierarchical: bool = False,
         explain: bool = False,
-        tier: Tier = "full",
     ) -> SkillSearch:
         """Find the skills that fit a task, best first; none if none fits.
 
@@ -93,26 +84,23 @@ class Skills:
                 mean all.
             hierarchical: let parents and sub-skills of a hit follow it.
             explain: say how the answer came about, also if it is that nothing fits.
-            tier: ``fast`` answers without running the model, and less precisely.
 
         Raises:
             InputError: an empty query or a *k* below 1.
             LimitError: a *k* or a query that is too large.
             EncoderError: the model failed.
-            ConflictError: the fast tier has no table; the message names the command to run.
         """
-        found = self._tiers.finder(tier).search(
+        found = self._finder.search(
             query, k=k, category=category, hierarchical=hierarchical, explain=explain
         )
         snapshot = self._catalog.snapshot
         skills = self._related.complete([snapshot.latest(hit.skill) for hit in found.hits])
         pairs = zip(found.hits, skills, strict=True)
-        hits = tuple(replace(hit, skill=skill) for hit, skill in pairs)
-        return replace(found, hits=hits, tier=tier)
+        return replace(found, hits=tuple(replace(hit, skill=skill) for hit, skill in pairs))
 
-    def rankings(self, query: str, *, k: int = 10, tier: Tier = "full") -> Rankings:
+    def rankings(self, query: str, *, k: int = 10) -> Rankings:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
-        return self._tiers.finder(tier).rankings(query, k)
+        return self._finder.rankings(query, k)
 
     def get(self, skill_id: str) -> Skill:
         """Return one skill with its body; raises NotFoundError."""
