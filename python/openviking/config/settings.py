@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from openviking.config.conversation import Conversation, Llm, Memory, conversation_checks
 from openviking.config.redis_url import RedisUrl  # noqa: TC001 - msgspec reads the annotation
 from openviking.errors import ConfigError
-from openviking.config.conversation import Conversation, Llm, Memory, conversation_checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
