@@ -20,19 +20,20 @@ from openviking.encoder import Encoder
 from openviking.encoder.fake import HashingEncoder
 from openviking.errors import EncoderError
 from openviking.store import SqliteStore
+from openviking.types import Namespace, NewMessage
 
 from .conftest import WORK
 from .dialogues.corpus import dialogues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
 EMBED_TIMEOUT_S = 1800
 CLIENTS = 32
-APPENDS = 4000
+APPENDS = 3200
 
 Ranks = list[int | None]
 
@@ -119,25 +120,49 @@ def test_a_question_to_6000_messages(
 
 
 def test_appends_are_durable_and_fast(tmp_path: Path):
-    """One client's median, then the rate of 32 clients together, each answer on disk."""
+    """One client's median, then the rate of 32 clients together, each answer on disk.
+
+    On a machine that others share the disk decides; so the rates are also held against those of the
+    store alone, in the same run. A reply searches the archive, and is a second message.
+    """
     store = SqliteStore(tmp_path / "store")
     conversations = Conversations(store, HashingEncoder())
 
-    def append(client: int, count: int) -> list[float]:
-        seconds = []
-        for number in range(count):
-            started = time.perf_counter()
-            conversations.say(f"message {number} of {client}", f"s{client}", "note")
-            seconds.append(time.perf_counter() - started)
-        return seconds
+    def stored(client: int, number: int) -> object:
+        new = NewMessage("note", f"message {number} of {client}")
+        return store.conversations.append(Namespace(), f"r{client}", [new])
 
-    alone = float(np.median(append(0, 300)) * 1e3)
-    started = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(append, range(1, CLIENTS + 1), [APPENDS // CLIENTS] * CLIENTS))
-    rate = APPENDS / (time.perf_counter() - started)
-    print(f"append: p50 {alone:.2f} ms alone, {rate:.0f}/s from {CLIENTS} clients")
-    assert store.stats()["messages"] == 300 + APPENDS
+    def said(client: int, number: int) -> object:
+        return conversations.say(f"message {number} of {client}", f"s{client}", "note")
+
+    def answered(client: int, number: int) -> object:
+        return conversations.say(f"message {number} of {client}", f"u{client}")
+
+    seconds = []
+    for number in range(300):
+        started = time.perf_counter()
+        said(0, number)
+        seconds.append(time.perf_counter() - started)
+    alone = float(np.median(seconds) * 1e3)
+    rates = {call.__name__: rate(call) for call in (stored, said, answered)}
+    print(f"append: p50 {alone:.2f} ms alone; from {CLIENTS} clients, messages a second:")
+    print(f"store {rates['stored']:.0f}, say {rates['said']:.0f}, ", end="")
+    print(f"say and be answered {2 * rates['answered']:.0f}")
+    assert store.stats()["messages"] == 300 + 4 * (APPENDS // CLIENTS) * CLIENTS
     assert alone <= 5.0
+    assert rates["said"] >= 0.3 * rates["stored"]
     conversations.close()
     store.close()
+
+
+def rate(call: Callable[[int, int], object]) -> float:
+    """Calls a second of 32 clients."""
+
+    def client(at: int) -> None:
+        for number in range(APPENDS // CLIENTS):
+            call(at, number)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(client, range(1, CLIENTS + 1)))
+    return APPENDS / (time.perf_counter() - started)

@@ -112,7 +112,7 @@ def test_a_sweep_deletes_all_that_is_past_in_slices_with_words_and_vectors(
             conversations.stats("old")
         assert store.stats()["messages"] == 1
         assert store.conversations.match(Namespace(), None, ["swordfish"], limit=9) == []
-        assert len(store.conversations.vectors(Namespace(), "b").numbers) == 0
+        assert len(store.conversations.vectors(Namespace(), "b", limit=9).numbers) == 0
     files = store.path.parent.iterdir()
     assert all(b"swordfish" not in path.read_bytes() for path in files)
 

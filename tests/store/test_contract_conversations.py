@@ -117,14 +117,16 @@ def test_vectors_are_kept_per_build_and_replaced(store: Store):
     kept, _ = store.conversations.put_vectors("b1", [*numbers, 999], np.eye(3, 8, dtype=np.float32))
     assert kept.tolist() == [0, 1], "a message that is gone is passed over"
     assert store.conversations.without_vectors("b1", after=0, limit=9, before=2) == []
-    loaded = store.conversations.vectors(NOBODY, "b1")
+    loaded = store.conversations.vectors(NOBODY, "b1", limit=9)
     assert loaded.messages.tolist() == numbers
     assert loaded.seqs.tolist() == [1, 2]
     np.testing.assert_allclose(loaded.vectors, rows, atol=1e-3)
-    assert len(store.conversations.vectors(ANN, "b1").numbers) == 0
+    assert len(store.conversations.vectors(ANN, "b1", limit=9).numbers) == 0
+    newest = store.conversations.vectors(NOBODY, "b1", limit=1)
+    assert newest.messages.tolist() == numbers[-1:]
     store.conversations.put_vectors("b2", numbers, rows)
-    assert len(store.conversations.vectors(NOBODY, "b1").numbers) == 0
-    assert len(store.conversations.vectors(NOBODY, "b2").numbers) == 2
+    assert len(store.conversations.vectors(NOBODY, "b1", limit=9).numbers) == 0
+    assert len(store.conversations.vectors(NOBODY, "b2", limit=9).numbers) == 2
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_a_deleted_session_is_gone_with_words_and_vectors(store: Store):
     store.conversations.put_vectors("b1", [1, 1201], np.eye(2, 8, dtype=np.float32))
     assert store.conversations.delete_session(NOBODY, "s") == 1200
     assert len(store.conversations.match(NOBODY, None, ["apple"], limit=9)) == 1
-    assert len(store.conversations.vectors(NOBODY, "b1").numbers) == 1
+    assert len(store.conversations.vectors(NOBODY, "b1", limit=9).numbers) == 1
     assert store.stats()["messages"] == 1
     with pytest.raises(NotFoundError):
         store.conversations.delete_session(NOBODY, "s")

@@ -22,6 +22,7 @@ from openviking.conversation.turn import (
     answer_message,
     stored_reply,
 )
+from openviking.conversation.window import working_window
 from openviking.errors import InputError, LimitError
 from openviking.types import REPLY_TO_PREVIOUS, Namespace, NewMessage
 
@@ -231,6 +232,7 @@ class Conversations(History):
         )
         stored = self._stored(done, turns)
         if answer.is_new:
+            self._parts.tails.through(self.namespace, answer)
             reply = reply.recalling(known, stored.window)
         else:
             reply = stored_reply(answer.message)
@@ -243,7 +245,8 @@ class Conversations(History):
 
     def _stored(self, done: Appended, turns: int) -> Stored:
         message = done.message
-        window = self._window(message.session_id, message.created_at, through=message.seq)
+        tail = self._parts.tails.through(self.namespace, done)
+        window = working_window(tail, message.created_at, self._lifetimes.idle)
         return Stored(self.namespace, done, window, turns)
 
     def _new_session_id(self, key: str | None) -> str:

@@ -78,7 +78,8 @@ class History:
         """Return a session with its working window; raises NotFoundError."""
         session = self._store.get_session(self.namespace, session_id)
         now = self._clock()
-        return SessionView(session, self._window(session_id, now), now)
+        tail = self._store.tail(self.namespace, session_id, count=WINDOW_MESSAGES)
+        return SessionView(session, working_window(tail, now, self._lifetimes.idle), now)
 
     def flush(self, session_id: str | None = None) -> int:
         """End the working window of a session, or of all; return how many sessions were there.
@@ -118,12 +119,6 @@ class History:
         """Append what :meth:`export_lines` or another program wrote; see transfer.import_lines."""
         source = transfer.Source(lines, session_id, self._clock(), progress)
         return transfer.import_lines(self._store, self.namespace, source)
-
-    def _window(
-        self, session_id: str, now: datetime, through: int | None = None
-    ) -> tuple[Message, ...]:
-        tail = self._store.tail(self.namespace, session_id, count=WINDOW_MESSAGES, through=through)
-        return working_window(tail, now, self._lifetimes.idle)
 
 
 def _check_limit(limit: int) -> None:

@@ -7,11 +7,12 @@ so a stored window never changes when the conversation goes on.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from openviking.types import Message
 
@@ -41,7 +42,12 @@ def speaker(role: str, metadata: Mapping[str, Any]) -> str:
 
 def about(role: str, metadata: Mapping[str, Any], moment: datetime) -> str:
     """Return words that find a message beside its own: the speaker, the day written out."""
-    return f"{speaker(role, metadata)} {moment:%d %B %Y %A}"
+    return f"{speaker(role, metadata)} {_written_out(moment.date())}"
+
+
+@lru_cache(maxsize=64)
+def _written_out(day: date) -> str:
+    return f"{day:%d %B %Y %A}"
 
 
 def pieces(group: Sequence[Message]) -> list[str]:

@@ -10,6 +10,7 @@ from openviking.conversation.knowledge import Gatherer
 from openviking.conversation.lifetime import SteadyClock, Sweeper
 from openviking.conversation.shelf import Shelves
 from openviking.conversation.turn import Asking
+from openviking.conversation.window import WINDOW_MESSAGES, Tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,14 @@ class Shared:
         lifetimes: Lifetimes,
     ) -> None:
         self.sources = sources
-        self.shelves = Shelves(lambda owner: store.vectors(owner, encoder.build_id), encoder.dim)
+        self.tails = Tails(
+            lambda owner, session_id, seq: store.tail(
+                owner, session_id, count=WINDOW_MESSAGES, through=seq
+            )
+        )
+        self.shelves = Shelves(
+            lambda owner, limit: store.vectors(owner, encoder.build_id, limit=limit), encoder.dim
+        )
         self.archive = Archive(store, encoder, self.shelves)
         self.gatherer = Gatherer(self.archive, sources)
         self.embedder = Embedder(store, sources.encoder or encoder, self.shelves)
@@ -59,6 +67,7 @@ class Shared:
 
     def deleted(self, namespace: Namespace | None = None) -> None:
         """Forget in memory what is deleted on disk, of one namespace or of any."""
+        self.tails.forget()
         self.shelves.forget(namespace)
         if self.sources.memory is not None:
             self.sources.memory.forget()

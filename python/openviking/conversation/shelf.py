@@ -24,7 +24,11 @@ Place: TypeAlias = tuple[int, int]
 
 VECTORS_MAX = 200_000
 """Vectors that all shelves hold together (some 800 MB at 768 numbers); the namespace that was not
-searched for longest goes first, and is loaded again when it is asked."""
+searched for longest goes first, and is loaded again when it is asked. Of a namespace that has more,
+the newest are held; older messages are found by their words."""
+
+_OVERFLOW = 1.1
+"""A shelf that outgrew the limit so far is loaded anew with its newest vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +133,14 @@ class Shelves:
     """The shelves in use. Safe for threads.
 
     Args:
-        load: reads all vectors of a namespace from the store.
+        load: reads the newest vectors of a namespace, at most so many, from the store.
         dim: width of the vectors.
         vectors_max: see VECTORS_MAX.
     """
 
     def __init__(
         self,
-        load: Callable[[Namespace], MessageVectors],
+        load: Callable[[Namespace, int], MessageVectors],
         dim: int,
         vectors_max: int = VECTORS_MAX,
     ) -> None:
@@ -152,7 +156,7 @@ class Shelves:
             shelf = self._shelves.get(namespace)
             if shelf is None:
                 shelf = Shelf(self._dim)
-                shelf.put(self._load(namespace))
+                shelf.put(self._load(namespace, self._vectors_max))
                 self._shelves[namespace] = shelf
                 self._make_room()
             self._shelves.move_to_end(namespace)
@@ -175,6 +179,9 @@ class Shelves:
                 self._shelves.pop(namespace, None)
 
     def _make_room(self) -> None:
+        for namespace, shelf in list(self._shelves.items()):
+            if len(shelf) > self._vectors_max * _OVERFLOW:
+                del self._shelves[namespace]
         while len(self._shelves) > 1 and self._held() > self._vectors_max:
             self._shelves.popitem(last=False)
 

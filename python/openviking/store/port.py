@@ -110,8 +110,8 @@ class ConversationStore(Protocol):
         numbers of their vectors, both (m,) int64.
         """
 
-    def vectors(self, namespace: Namespace, build_id: str) -> MessageVectors:
-        """Return all vectors of a namespace that were made by that build."""
+    def vectors(self, namespace: Namespace, build_id: str, *, limit: int) -> MessageVectors:
+        """Return the newest *limit* vectors of a namespace that were made by that build."""
 
     def count_active(self, since: datetime) -> int:
         """Count the sessions, of all namespaces, with a message at or after *since*."""

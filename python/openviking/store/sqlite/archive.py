@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,19 +48,20 @@ def match(
 
 def get_many(connection: apsw.Connection, numbers: Sequence[int]) -> list[ArchivedMessage]:
     """Return the messages of *numbers* that exist, by number."""
-    found = []
-    for number in sorted(set(numbers)):
-        row = connection.execute(
-            f"SELECT user, agent, session, sessions.id, {messages.COLUMNS} FROM messages "  # noqa: S608 - a constant
-            "JOIN sessions ON sessions.number = session "
-            "JOIN namespaces ON namespaces.number = namespace WHERE messages.number = ?",
-            (number,),
-        ).fetchone()
-        if row is not None:
-            user, agent, session, session_id, *fields = row
-            message = messages.to_message(session_id, fields)
-            found.append(ArchivedMessage(Namespace(user, agent), number, session, message))
-    return found
+    # One statement for all: of many small ones, the calls cost more than the reading.
+    rows: list[Any] = connection.execute(
+        "SELECT messages.number, user, agent, session, sessions.id, "  # noqa: S608 - a constant
+        f"{messages.COLUMNS} FROM json_each(?) CROSS JOIN messages ON messages.number = value "
+        "JOIN sessions ON sessions.number = session "
+        "JOIN namespaces ON namespaces.number = namespace",
+        (json.dumps(sorted(set(numbers))),),
+    ).fetchall()
+    return [
+        ArchivedMessage(
+            Namespace(user, agent), number, session, messages.to_message(session_id, fields)
+        )
+        for number, user, agent, session, session_id, *fields in rows
+    ]
 
 
 def without_vectors(
@@ -132,15 +134,19 @@ def vector_rows(vectors: Vectors, count: int) -> list[bytes]:
     return [row.tobytes() for row in vectors.astype(_FLOAT16)]
 
 
-def vectors(connection: apsw.Connection, namespace: Namespace, build_id: str) -> MessageVectors:
-    """Read every vector of a namespace into arrays, by number."""
+def vectors(
+    connection: apsw.Connection, namespace: Namespace, build_id: str, limit: int
+) -> MessageVectors:
+    """Read the newest *limit* vectors of a namespace into arrays, by number."""
     rows: list[Any] = connection.execute(
         "SELECT v.number, messages.number, session, seq, vector FROM message_vectors AS v "
         "JOIN messages ON messages.number = message JOIN sessions ON sessions.number = session "
         "WHERE build = (SELECT number FROM builds WHERE build_id = ?) AND namespace = "
-        "(SELECT number FROM namespaces WHERE user = ? AND agent = ?) ORDER BY v.number",
-        (build_id, namespace.user, namespace.agent),
+        "(SELECT number FROM namespaces WHERE user = ? AND agent = ?) "
+        "ORDER BY v.number DESC LIMIT ?",
+        (build_id, namespace.user, namespace.agent, limit),
     ).fetchall()
+    rows.reverse()
     packed = np.frombuffer(b"".join(row[4] for row in rows), dtype=_FLOAT16)
     columns = np.array([row[:4] for row in rows], dtype=np.int64).reshape(len(rows), 4)
     return MessageVectors(

@@ -193,12 +193,12 @@ class SqliteConversations:
             lambda connection: archive.put_vectors(connection, build_id, owners, rows)
         )
 
-    def vectors(self, namespace: Namespace, build_id: str) -> MessageVectors:
-        """Return all vectors of a namespace that were made by that build."""
+    def vectors(self, namespace: Namespace, build_id: str, *, limit: int) -> MessageVectors:
+        """Return the newest vectors of a namespace that were made by that build."""
         _check(namespace, None)
         checked_text(build_id, "build_id")
         with self._database.reading() as connection:
-            return archive.vectors(connection, namespace, build_id)
+            return archive.vectors(connection, namespace, build_id, limit)
 
     def count_active(self, since: datetime) -> int:
         """Count the sessions, of all namespaces, with a message at or after *since*."""
