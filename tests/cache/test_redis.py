@@ -198,6 +198,22 @@ def test_flushing_redis_while_running_costs_a_computation(
     assert one.redis.stats()["failures"] == 0
 
 
+def test_a_connection_that_redis_closed_is_made_anew_unnoticed(
+    redis_server: RedisServer, node: Callable[..., Node]
+):
+    one = node(redis_server.url()).ready()
+    one.ask("a")
+    one.ready()
+    for number in range(3):
+        redis_server.client().client_kill_filter(_type="normal", skipme=True)
+
+        assert one.ask("a", f"new {number}") == [True, False]
+        one.ready()
+
+    stats = one.redis.stats()
+    assert (stats["failures"], stats["dropped"], stats["written"]) == (0, 0, 4)
+
+
 REGIONS = {
     "magic": 0, "version": 4, "flags": 5, "dim": 6, "tokens": 8, "made at": 12, "build": 20,
     "checksum": 36, "first number": 52, "last number": 52 + 4 * DIM - 1,

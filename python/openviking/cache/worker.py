@@ -222,6 +222,7 @@ class RedisWorker:
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 _log.error("the cache's line to Redis has ended", exc_info=ended)
+                self.fail("a defect ended the line to Redis; the log has it")
         self._drop(len(await self._queue.take(WRITES_BYTES_MAX)))
         for look_up in await self._look_ups.take(_WAITING_NAMES_MAX):
             look_up.answer.cancel()
