@@ -26,13 +26,20 @@ DATA = Path(__file__).parent.parent.parent / "shared/data"
 SEED = 7
 
 
+def labelled_metatool(sample: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the 199 tools as (name, description), and *sample* queries as (query, its tool)."""
+    with gzip.open(DATA / "metatool_tools.json.gz", "rt", encoding="utf-8") as file:
+        tools: dict[str, str] = json.load(file)
+    with gzip.open(DATA / "metatool_single.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["Query"].strip()]
+    chosen = random.Random(SEED).sample(rows, sample)
+    return list(tools.items()), [(row["Query"], row["Tool"]) for row in chosen]
+
+
 def metatool(sample: int) -> tuple[list[str], list[str]]:
     """Return the 199 tool descriptions and *sample* queries, chosen with a fixed seed."""
-    with gzip.open(DATA / "metatool_tools.json.gz", "rt", encoding="utf-8") as file:
-        tools = list(json.load(file).values())
-    with gzip.open(DATA / "metatool_single.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        queries = [row["Query"] for row in csv.DictReader(file) if row["Query"].strip()]
-    return tools, random.Random(SEED).sample(queries, sample)
+    tools, queries = labelled_metatool(sample)
+    return [text for _, text in tools], [query for query, _ in queries]
 
 
 def encode(texts: list[str], precision: Precision, kernels: Kernels) -> Vectors:

@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from openviking.cache import CachedEncoder, EmbeddingCache, SharedCache
@@ -21,6 +22,7 @@ from openviking.commands import Commands
 from openviking.config import api_key
 from openviking.conversation import Conversations, Lifetimes, Sources
 from openviking.encoder import Encoder
+from openviking.encoder.fast import open_fast
 from openviking.errors import OpenVikingError
 from openviking.memory import PREFIX as MEMORIES
 from openviking.memory import Memories
@@ -31,13 +33,13 @@ from openviking.store import SqliteStore
 from openviking.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from openviking.config import Settings
     from openviking.skills import SkillSearch
     from openviking.store.port import Store
-    from openviking.types import Embeddings, Skill, TextEncoder
+    from openviking.types import Embeddings, Skill, TextEncoder, Tier
 
 _MEMORIES_PASSED_OVER = 50
 """Memories among the hits of a search that may stand before a resource for everybody."""
@@ -83,8 +85,12 @@ class Engine:
         self.shared_cache = SharedCache.configured(settings.cache, encoder)
         self.encoder = CachedEncoder(encoder, self.cache, self.shared_cache)
         self.store = store
-        self._model = encoder.model if isinstance(encoder, Encoder) else encoder.build_id
-        self.skills = Skills(store, self.encoder, passage_encoder=encoder)
+        fast: Callable[[], TextEncoder] | None = None
+        self._model = encoder.build_id
+        if isinstance(encoder, Encoder):
+            self._model = encoder.model
+            fast = partial(open_fast, encoder.tokenizer, settings.model.dir)
+        self.skills = Skills(store, self.encoder, passage_encoder=encoder, open_fast=fast)
         self.resources = Resources(store, self.encoder, passage_encoder=encoder)
         self.commands = Commands(settings.commands.folders)
         self.performance = Recorder(ENGINE_METRICS)
@@ -200,6 +206,7 @@ class Engine:
         category: str | None = None,
         hierarchical: bool = False,
         explain: bool = False,
+        tier: Tier = "full",
     ) -> SkillSearch:
         """Find the skills for a task; *k* defaults to ``retrieval.max_results``."""
         with self.performance.timing("skill_search_time"):
@@ -209,6 +216,7 @@ class Engine:
                 category=category,
                 hierarchical=hierarchical,
                 explain=explain,
+                tier=tier,
             )
 
     def active_sessions(self) -> int:

@@ -24,6 +24,9 @@ RowIds: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
 """Cosines, float32, in [-1, 1]."""
 
+Tier: TypeAlias = Literal["full", "fast"]
+"""Whose vector of a query is searched with: the model's, or a quick stand-in for it."""
+
 Progress: TypeAlias = "Callable[[int, int], None]"
 """Called with (done, total) as long work advances; may be called from the working thread only."""
 

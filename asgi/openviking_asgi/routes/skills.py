@@ -50,6 +50,7 @@ def _search(call: Call) -> SkillSearchAnswer:
         category=body.category,
         hierarchical=body.hierarchical,
         explain=body.explain or call.query.explain or _is_flagged(call, b"explain"),
+        tier=body.tier,
     )
     seconds = time.perf_counter() - started
     call.services.metrics.skill_search_seconds.observe(seconds)
@@ -61,6 +62,7 @@ def _search(call: Call) -> SkillSearchAnswer:
         "search_time_ms": round(seconds * 1e3, 3),
         "category": body.category,
         "truncated": found.truncated,
+        "tier": found.tier,
     }
     if found.explanation is not None:
         answer["explanation"] = cast("SkillExplanation", asdict(found.explanation))
@@ -229,6 +231,7 @@ OPERATIONS = (
     Operation(
         "POST", "/skills/search", "search_skills", "Find the skills that fit a task", "Skills",
         _search, body=SkillSearchRequest, query=SkillSearchOptions, answer=SkillSearchAnswer,
+        errors=(409,),
     ),
     Operation(
         "POST", "/skills/validate", "validate_skill", "Check a SKILL.md text", "Skills",

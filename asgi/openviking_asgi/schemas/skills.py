@@ -15,6 +15,7 @@ class SkillSearchRequest(msgspec.Struct, frozen=True):
     """A task in the agent's own words; ``category`` null or ``general`` means all.
 
     ``max_results`` is ``retrieval.max_results`` of the server's settings, 10, if it is left out.
+    ``tier`` ``fast`` answers without running the model, and less precisely.
     """
 
     query: str
@@ -22,6 +23,7 @@ class SkillSearchRequest(msgspec.Struct, frozen=True):
     category: Name | None = None
     hierarchical: bool = False
     explain: bool = False
+    tier: Literal["full", "fast"] = "full"
 
 
 class SkillSearchOptions(msgspec.Struct, frozen=True):
@@ -131,6 +133,7 @@ class SkillSearchAnswer(TypedDict):
     search_time_ms: float
     category: str | None
     truncated: bool
+    tier: Literal["full", "fast"]
     explanation: NotRequired[SkillExplanation]
 
 

@@ -69,6 +69,34 @@ def pull(state: State, origin: str, keep_source: bool) -> None:
         click.echo(f"{info.key} is ready: {info.path} ({bytes_text(info.bytes)})")
 
 
+@command.command("build-fast")
+@model_build
+@common
+@pass_state
+def build_fast(state: State) -> None:
+    """Make the table of the `fast` tier from the model on disk; one that is whole is kept.
+
+    Every token of the vocabulary is embedded once, which takes a minute or a few, and the result
+    takes 24 MB. Then `openviking search --tier fast` and `"tier": "fast"` on POST /skills/search
+    answer without running the model: less precise than the model, better than words alone. A
+    server that runs finds the table without a restart.
+
+    \b
+    Examples:
+      openviking model build-fast
+      openviking search --tier fast clean a messy CSV file
+    """
+    from openviking.encoder import fast
+
+    settings = state.settings()
+    with state.open_encoder() as encoder, ProgressLine("fast") as line:
+        manifest = fast.build_fast(encoder, settings.model.dir, line.report)
+    if state.is_json:
+        print_json({"build": str(manifest.key), "state": "ready", "build_id": manifest.build_id})
+    else:
+        click.echo(f"{manifest.key} is ready ({bytes_text(manifest.bytes)})")
+
+
 @command.command("list")
 @model_build
 @common
@@ -100,16 +128,22 @@ def list_builds(state: State) -> None:
             click.echo(f"note: {info.problem}", err=True)
 
 
+_fast_table = click.option(
+    "--fast", "is_fast", is_flag=True, help="The table of the fast tier instead of a build."
+)
+
+
 @command.command()
+@_fast_table
 @model_build
 @common
 @pass_state
-def path(state: State) -> None:
+def path(state: State, is_fast: bool) -> None:
     """Print the folder of the build, e.g. for a backup; exit 1 if it is not there."""
     from openviking.encoder import models
 
     settings = state.settings()
-    folder = models.path(chosen_build(settings), settings.model.dir)
+    folder = models.path(_meant(settings, is_fast=is_fast), settings.model.dir)
     if state.is_json:
         print_json({"path": str(folder)})
     else:
@@ -117,16 +151,19 @@ def path(state: State) -> None:
 
 
 @command.command()
+@_fast_table
 @model_build
 @common
 @pass_state
-def verify(state: State) -> None:
+def verify(state: State, is_fast: bool) -> None:
     """Read every byte of the build and compare it with its manifest; exit 1 if it differs."""
     from openviking.encoder import models
 
     settings = state.settings()
     with ProgressLine("verify") as line:
-        manifest = models.verify(chosen_build(settings), settings.model.dir, report=line.report)
+        manifest = models.verify(
+            _meant(settings, is_fast=is_fast), settings.model.dir, report=line.report
+        )
     if state.is_json:
         print_json({"build": str(manifest.key), "state": "ready", "build_id": manifest.build_id})
     else:
@@ -136,10 +173,11 @@ def verify(state: State) -> None:
 @command.command("rm")
 @click.option("--all", "is_all", is_flag=True, help="The whole model, with kept sources.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_fast_table
 @model_build
 @common
 @pass_state
-def remove(state: State, is_all: bool, yes: bool) -> None:
+def remove(state: State, is_all: bool, yes: bool, is_fast: bool) -> None:
     """Delete a build and give its space back.
 
     A server that has it open keeps working until it ends.
@@ -152,7 +190,7 @@ def remove(state: State, is_all: bool, yes: bool) -> None:
     from openviking.encoder import models
 
     settings = state.settings()
-    key = None if is_all else chosen_build(settings)
+    key = None if is_all else _meant(settings, is_fast=is_fast)
     if not yes:
         what = "the whole model" if key is None else f"the {key} build"
         click.confirm(f"Delete {what} in {settings.model.dir}?", abort=True, err=True)
@@ -185,6 +223,12 @@ def chosen_build(settings: Settings) -> BuildKey:
     from openviking.encoder.builds import build_key
 
     return build_key(settings.model.precision, settings.model.kernels)
+
+
+def _meant(settings: Settings, *, is_fast: bool) -> BuildKey:
+    from openviking.encoder.manifest import STATIC
+
+    return STATIC if is_fast else chosen_build(settings)
 
 
 def _pull(settings: Settings, origin: Origin, *, keep_source: bool) -> list[ModelInfo]:

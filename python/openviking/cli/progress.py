@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDTH = 24
 
 
-_UNITS = {"build": "layers", "check": "texts"}
+_UNITS = {"build": "layers", "check": "texts", "distil": "tokens"}
 """What a stage of a model pull counts, by the stage's first word; all others count bytes."""
 
 

@@ -13,6 +13,7 @@ from openviking.cli.records import hit_record
 
 if TYPE_CHECKING:
     from openviking.skills import Explanation, Reasons
+    from openviking.types import Tier
 
 
 @click.command()
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 @click.option(
     "--explain", "explains", is_flag=True, help="Spell out every score, and why a query is refused."
 )
+@click.option(
+    "--tier",
+    type=click.Choice(["full", "fast"]),
+    default="full",
+    show_default=True,
+    help="Whose vector of the query is used; see `openviking model build-fast`.",
+)
 @storage
 @model
 @common
@@ -38,6 +46,7 @@ def search_command(
     hierarchical: bool,
     shows_why: bool,
     explains: bool,
+    tier: Tier,
 ) -> None:
     """Find the skills for a task described in QUERY, best first; none if none fits.
 
@@ -50,6 +59,7 @@ def search_command(
       openviking search "deploy to kubernetes" -k 3 --why
       openviking search "write release notes" --category writing --json
       openviking search "how are you" --explain
+      openviking search "merge two branches" --tier fast
     """
     with state.open_engine() as engine:
         found = engine.search_skills(
@@ -58,6 +68,7 @@ def search_command(
             category=category,
             hierarchical=hierarchical,
             explain=explains,
+            tier=tier,
         )
     if state.is_json:
         print_json(
@@ -65,6 +76,7 @@ def search_command(
                 "query": found.query,
                 "found_count": found.found_count,
                 "category": category,
+                "tier": found.tier,
                 "skills": [hit_record(hit) for hit in found.hits],
             }
             | ({"explanation": asdict(found.explanation)} if found.explanation else {})

@@ -48,7 +48,7 @@ def build(
         EncoderError: the source is no MPNet, the disk is full, or the result computes wrong
             vectors on this machine.
     """
-    with _temporary(folder) as work:
+    with replacing(folder) as work:
         weights = read_weights(source / WEIGHTS)
         report(f"build {key}", 0, weights.layers)
         if key.kernels == "native":
@@ -91,7 +91,7 @@ def _write_ort(
 
 def lay_out_for_this_machine(spec: ModelSpec, folder: Path, old: Manifest) -> Manifest:
     """Rearrange the weights of a build that came from another machine or another runtime."""
-    with _temporary(folder) as work:
+    with replacing(folder) as work:
         files = lay_out_again(folder, work)
         shutil.copyfile(folder / TOKENIZER, work / TOKENIZER)
         manifest = replace(
@@ -117,7 +117,7 @@ def _finish(spec: ModelSpec, work: Path, manifest: Manifest, report: StageProgre
 
 
 @contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that replaces *folder* if the block succeeds and goes away if not."""
     work = folder.with_name(f".{folder.name}.new")
     old = folder.with_name(f".{folder.name}.old")

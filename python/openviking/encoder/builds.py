@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BUILDABLE = (BuildKey("int8", "native"), BuildKey("int8", "ort"), BuildKey("fp32", "ort"))
 """The combinations of precision and kernels that exist."""
 
-BUILDERS: Mapping[Kernels, int] = {"native": 1, "ort": 1}
+BUILDERS: Mapping[Kernels, int] = {"native": 1, "ort": 1, "static": 1}
 """Version of each kind's graph, rounding and arithmetic: raise it when its vectors change."""
 
 _ANY_MACHINE = "any"

@@ -44,6 +44,8 @@ class Encoder:
 
     Attributes:
         deadline_s: seconds that a call may take unless it says otherwise; None for no limit.
+        tokenizer: turns texts into token ids.
+        spec: the published model.
     """
 
     def __init__(
@@ -54,13 +56,13 @@ class Encoder:
         spec: ModelSpec,
     ) -> None:
         self.deadline_s: float | None = None
-        self._spec = spec
+        self.spec = spec
         self._manifest = manifest
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._scheduler = Scheduler(
             session.run,
             plan_batches,
-            dim=self._spec.dim,
+            dim=self.spec.dim,
             batch_tokens=session.batch_tokens,
             queue_max=_QUEUE_MAX,
         )
@@ -112,17 +114,17 @@ class Encoder:
     @property
     def dim(self) -> int:
         """Width of the vectors: 768."""
-        return self._spec.dim
+        return self.spec.dim
 
     @property
     def tokens_max(self) -> int:
         """Tokens that the model reads at most, its two markers included: 384."""
-        return self._spec.tokens_max
+        return self.spec.tokens_max
 
     @property
     def model(self) -> str:
         """Name of the model."""
-        return self._spec.name
+        return self.spec.name
 
     @property
     def build_id(self) -> str:
@@ -154,7 +156,7 @@ class Encoder:
             EncoderError: the model failed, or the encoder is closed.
         """
         _check_sequence(texts, "texts")
-        return self._embed(self._tokenizer.tokenize(texts), deadline_s)
+        return self._embed(self.tokenizer.tokenize(texts), deadline_s)
 
     def encode_tokens(
         self, token_ids: Sequence[Sequence[int]], *, deadline_s: float | None = None
@@ -164,7 +166,7 @@ class Encoder:
         Raises as :meth:`encode`; an id outside of the vocabulary is an InputError.
         """
         _check_sequence(token_ids, "token_ids")
-        return self._embed(self._tokenizer.mark(token_ids), deadline_s)
+        return self._embed(self.tokenizer.mark(token_ids), deadline_s)
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Count the tokens of each text before any truncation, markers included; (n,) int64.
@@ -172,7 +174,7 @@ class Encoder:
         Raises InputError and LimitError as :meth:`encode`.
         """
         _check_sequence(texts, "texts")
-        return self._tokenizer.count(texts)
+        return self.tokenizer.count(texts)
 
     def close(self) -> None:
         """Finish the calls that wait and stop; later calls raise EncoderError."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["int8", "fp32"]
 """How weights are stored: 8-bit blocks with a scale each, or float32 as published."""
 
-Kernels: TypeAlias = Literal["native", "ort"]
-"""Who computes: this package's operators inside ONNX Runtime, or its stock operators alone."""
+Kernels: TypeAlias = Literal["native", "ort", "static"]
+"""Who computes: this package's operators inside ONNX Runtime, its stock operators alone, or nobody:
+a table of token rows is only looked up."""
 
 DEFAULT_KERNELS: Mapping[Precision, Kernels] = {"int8": "native", "fp32": "ort"}
 """What ``kernels=None`` means: the one place where the default is chosen."""
@@ -45,6 +46,10 @@ class BuildKey:
 
     def __str__(self) -> str:
         return f"{self.precision}-{self.kernels}"
+
+
+STATIC = BuildKey("int8", "static")
+"""The table of the ``fast`` tier, which is made from a build of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,8 @@ def check_files(
 def mend(folder: Path, verb: str = "mend") -> str:
     """Say which command repairs the build in *folder*, or gets it."""
     precision, _, kernels = folder.name.partition("-")
+    if folder.name == str(STATIC):
+        return f"{verb} it with `openviking model build-fast`"
     return f"{verb} it with `openviking model pull --precision {precision} --kernels {kernels}`"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from openviking.config import model_default
 from openviking.encoder.builds import BUILDABLE, BUILDERS, build_key, for_this_machine, machine_of
-from openviking.encoder.manifest import Manifest, check_files, mend, read_manifest
+from openviking.encoder.manifest import STATIC, Manifest, check_files, mend, read_manifest
 from openviking.encoder.spec import ALL_MPNET_BASE_V2
 from openviking.errors import EncoderError, NotFoundError
 
@@ -89,10 +89,10 @@ def pull(
         ConfigError: a tool that the origin needs is missing.
     """
     report = report or _silent
-    root = _root(model_dir, spec)
+    root = root_of(model_dir, spec)
     keys = [build_key(key.precision, key.kernels) for key in builds or (build_key(),)]
-    with _locked(root):
-        missing = [key for key in keys if not _is_whole(spec, root / str(key), report)]
+    with locked(root):
+        missing = [key for key in keys if not is_whole(spec, root / str(key), report)]
         if missing:
             _build_all(spec, missing, root, origin, report)
         downloaded = root / "partial" / "source"
@@ -116,16 +116,16 @@ def ready(
     Raises:
         EncoderError: the build is missing or damaged; the message names the command that mends it.
     """
-    folder = _root(model_dir, spec) / str(key)
-    manifest = _read(folder)
+    folder = root_of(model_dir, spec) / str(key)
+    manifest = read_build(folder)
     check_files(folder, manifest, full=False)
     if manifest.machine == machine_of(key):
         return folder, manifest
     from openviking.encoder.build import lay_out_for_this_machine  # noqa: PLC0415 - see _build_all
 
     try:
-        with _locked(folder.parent):
-            manifest = _read(folder)  # another process may have done it while this one waited
+        with locked(folder.parent):
+            manifest = read_build(folder)  # another process may have done it while this one waited
             if manifest.machine != machine_of(key):
                 manifest = lay_out_for_this_machine(spec, folder, manifest)
     except EncoderError as error:
@@ -138,8 +138,12 @@ def list_models(
     model_dir: Path | None = None, *, spec: ModelSpec = ALL_MPNET_BASE_V2
 ) -> list[ModelInfo]:
     """Describe every build in the folder of models, after the quick check."""
-    root = _root(model_dir, spec)
-    return [_describe(root / str(key), key) for key in BUILDABLE if (root / str(key)).exists()]
+    root = root_of(model_dir, spec)
+    return [
+        _describe(root / str(key), key)
+        for key in (*BUILDABLE, STATIC)
+        if (root / str(key)).exists()
+    ]
 
 
 def path(
@@ -149,7 +153,7 @@ def path(
     spec: ModelSpec = ALL_MPNET_BASE_V2,
 ) -> Path:
     """Return the folder of a build; raises NotFoundError if it does not exist."""
-    folder = _root(model_dir, spec) / str(key or build_key())
+    folder = root_of(model_dir, spec) / str(key or build_key())
     if not folder.is_dir():
         raise NotFoundError(f"{folder} does not exist; {mend(folder, 'get')}")
     return folder
@@ -167,8 +171,8 @@ def verify(
     Raises:
         EncoderError: it is missing or damaged; the message names the command that mends it.
     """
-    folder = _root(model_dir, spec) / str(key or build_key())
-    manifest = _read(folder)
+    folder = root_of(model_dir, spec) / str(key or build_key())
+    manifest = read_build(folder)
     check_files(folder, manifest, full=True, report=report or _silent)
     return manifest
 
@@ -186,11 +190,11 @@ def remove(
     Raises:
         NotFoundError: there is nothing to delete.
     """
-    root = _root(model_dir, spec)
+    root = root_of(model_dir, spec)
     folders = [root / str(key)] if key else [entry for entry in root.glob("*") if entry.is_dir()]
     if not any(folder.exists() for folder in folders):
         raise NotFoundError(f"{folders[0] if key else root} holds no build")
-    with _locked(root):
+    with locked(root):
         freed = sum(_bytes_of(folder) for folder in folders)
         for folder in folders:
             try:
@@ -219,16 +223,18 @@ def _build_all(
         build(spec, source, key, root / str(key), report)
 
 
-def _is_whole(spec: ModelSpec, folder: Path, report: StageProgress) -> bool:
+def is_whole(spec: ModelSpec, folder: Path, report: StageProgress) -> bool:
+    """Read every byte of the build in *folder*, and tell whether it is there as it was made."""
     try:
-        manifest = _read(folder)
+        manifest = read_build(folder)
         check_files(folder, manifest, full=True, report=report)
     except EncoderError:
         return False
     return manifest.source_sha256 == spec.source_sha256
 
 
-def _read(folder: Path) -> Manifest:
+def read_build(folder: Path) -> Manifest:
+    """Return the manifest of the build in *folder*; EncoderError if this version made none."""
     try:
         manifest = read_manifest(folder)
     except FileNotFoundError as error:
@@ -244,7 +250,7 @@ def _read(folder: Path) -> Manifest:
 def _describe(folder: Path, key: BuildKey) -> ModelInfo:
     manifest: Manifest | None = None
     try:
-        manifest = _read(folder)
+        manifest = read_build(folder)
         check_files(folder, manifest, full=False)
     except EncoderError as error:
         return ModelInfo(key, folder, "damaged", _bytes_of(folder), manifest, str(error))
@@ -252,7 +258,8 @@ def _describe(folder: Path, key: BuildKey) -> ModelInfo:
     return ModelInfo(key, folder, state, _bytes_of(folder), manifest)
 
 
-def _root(model_dir: Path | None, spec: ModelSpec) -> Path:
+def root_of(model_dir: Path | None, spec: ModelSpec) -> Path:
+    """Return the folder of one model's builds; it need not exist."""
     return (default_model_dir() if model_dir is None else model_dir).absolute() / spec.name
 
 
@@ -261,7 +268,7 @@ def _bytes_of(folder: Path) -> int:
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[None]:
+def locked(root: Path) -> Iterator[None]:
     """Hold the lock of one model's folder; a killed holder's lock is free at once."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 6 MB, and opening needs no lock
 

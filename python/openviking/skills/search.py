@@ -12,7 +12,7 @@ from openviking.errors import InputError, LimitError
 if TYPE_CHECKING:
     from openviking.skills.explain import Explanation
     from openviking.skills.snapshot import Place
-    from openviking.types import Skill
+    from openviking.types import Skill, Tier
 
 QUERY_CHARS_MAX = 4000
 """Characters of a query that are used: more than the encoder's window holds."""
@@ -70,12 +70,14 @@ class SkillSearch:
         hits: best first; ties by id. Empty if no skill fits.
         truncated: whether only the beginning of the query was used.
         explanation: how it came about, if that was asked for.
+        tier: whose vector of the query was used; scores of two tiers do not compare.
     """
 
     query: str
     hits: tuple[SkillHit, ...]
     truncated: bool
     explanation: Explanation | None = None
+    tier: Tier = "full"
 
     @property
     def found_count(self) -> int:

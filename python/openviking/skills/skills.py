@@ -12,23 +12,25 @@ from openviking.index import Index
 from openviking.skills.background import Background
 from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
+from openviking.skills.doctor import Diagnosis, diagnose_stored
 from openviking.skills.drafts import skill_from_content, skill_from_fields
 from openviking.skills.finder import Finder
 from openviking.skills.importer import BATCH_SKILLS, Importer
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
+from openviking.skills.tiers import Tiers
 from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
 from openviking.skills.watch import Watcher
 from openviking.skills.writer import SkillWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from openviking.skills.report import ImportReport
     from openviking.skills.search import Rankings, SkillSearch
     from openviking.store.port import Store
-    from openviking.types import Progress, Skill, TextEncoder
+    from openviking.types import Progress, Skill, TextEncoder, Tier
 
 
 class Skills:
@@ -39,20 +41,27 @@ class Skills:
         encoder: turns queries into vectors; not closed here.
         passage_encoder: turns passages into vectors; not closed here. None means *encoder*, which
             is a waste if that is a cache: a passage is encoded once and then lies in the store.
+        open_fast: opens the encoder of the fast tier, or raises ConflictError; None for no such.
 
     Raises:
         StoreError: the store cannot be read.
     """
 
     def __init__(
-        self, store: Store, encoder: TextEncoder, *, passage_encoder: TextEncoder | None = None
+        self,
+        store: Store,
+        encoder: TextEncoder,
+        *,
+        passage_encoder: TextEncoder | None = None,
+        open_fast: Callable[[], TextEncoder] | None = None,
     ) -> None:
         self._store = store
         self._encoder = encoder
         self._catalog = Catalog(Index(encoder.dim))
         self._stopping = threading.Event()
         self._background = Background(passage_encoder or encoder)
-        self._finder = Finder(store, encoder, self._catalog, self._background)
+        finder = Finder(store, encoder, self._catalog, self._background)
+        self._tiers = Tiers(store, self._catalog, finder, open_fast)
         self._writer = SkillWriter(
             store, passage_encoder or encoder, self._catalog, self._stopping.is_set
         )
@@ -74,6 +83,7 @@ class Skills:
         category: str | None = None,
         hierarchical: bool = False,
         explain: bool = False,
+        tier: Tier = "full",
     ) -> SkillSearch:
         """Find the skills that fit a task, best first; none if none fits.
 
@@ -84,23 +94,26 @@ class Skills:
                 mean all.
             hierarchical: let parents and sub-skills of a hit follow it.
             explain: say how the answer came about, also if it is that nothing fits.
+            tier: ``fast`` answers without running the model, and less precisely.
 
         Raises:
             InputError: an empty query or a *k* below 1.
             LimitError: a *k* or a query that is too large.
             EncoderError: the model failed.
+            ConflictError: the fast tier has no table; the message names the command to run.
         """
-        found = self._finder.search(
+        found = self._tiers.finder(tier).search(
             query, k=k, category=category, hierarchical=hierarchical, explain=explain
         )
         snapshot = self._catalog.snapshot
         skills = self._related.complete([snapshot.latest(hit.skill) for hit in found.hits])
         pairs = zip(found.hits, skills, strict=True)
-        return replace(found, hits=tuple(replace(hit, skill=skill) for hit, skill in pairs))
+        hits = tuple(replace(hit, skill=skill) for hit, skill in pairs)
+        return replace(found, hits=hits, tier=tier)
 
-    def rankings(self, query: str, *, k: int = 10) -> Rankings:
+    def rankings(self, query: str, *, k: int = 10, tier: Tier = "full") -> Rankings:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
-        return self._finder.rankings(query, k)
+        return self._tiers.finder(tier).rankings(query, k)
 
     def get(self, skill_id: str) -> Skill:
         """Return one skill with its body; raises NotFoundError."""
@@ -240,6 +253,10 @@ class Skills:
     def warm(self) -> None:
         """Do now what the first search would otherwise wait for; some 0.1 s of encoding."""
         self._background.warm()
+
+    def diagnose(self) -> list[Diagnosis]:
+        """Say of every stored skill what makes it hard to find; nothing is encoded."""
+        return diagnose_stored(self._catalog.snapshot, self._store)
 
     def stats(self) -> dict[str, Any]:
         """Counts: skills, how many are hidden, passages, skills still to be encoded anew."""

@@ -123,7 +123,7 @@ class Snapshot:
     _numbers: dict[str, int] = field(default_factory=dict)
     _passage_rows: list[PassageRows] = field(default_factory=list)
     _summaries: list[Summaries] = field(default_factory=list)
-    _usual_best: list[float] = field(default_factory=list)
+    _usual_best: dict[Background, float] = field(default_factory=dict)
 
     def latest(self, skill: Skill) -> Skill:
         """Return the record of *skill*'s id as it is now, its usage count above all."""
@@ -173,9 +173,9 @@ class Snapshot:
 
     def usual_best(self, background: Background) -> float:
         """Return the best cosine that these skills give to what is no task."""
-        if not self._usual_best:
-            self._usual_best.append(background.usual_best(self.summaries().rows))
-        return self._usual_best[0]
+        if background not in self._usual_best:
+            self._usual_best[background] = background.usual_best(self.summaries().rows)
+        return self._usual_best[background]
 
     def ids_of(self, category: str) -> frozenset[str]:
         """Return the ids of a category's skills."""
