@@ -232,3 +232,29 @@ def test_an_import_names_what_a_later_folder_overrides(
     assert f"overridden: {source} by {later / 'SKILL.md'}" in told.stderr
     expected = {"id": "csv-cleaner", "path": str(source), "by": str(later / "SKILL.md")}
     assert record["overridden"] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["list"], "csv-cleaner"),
+        (["show", "csv-cleaner"], "csv-cleaner"),
+        (["tree"], "2 skills"),
+        (["doctor"], "0 skills"),
+        (["rm", "csv-cleaner"], "deleted csv-cleaner"),
+    ],
+)
+def test_what_needs_no_vector_works_without_a_model(
+    imported: Run, spawn: Spawn, tmp_path: Path, words: list[str], said: str
+):
+    assert imported("skills", "list").exit_code == 0
+    done = spawn("skills", *words, OPENVIKING_MODEL_DIR=str(tmp_path / "no-models"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said in done.stdout
+
+
+def test_the_doctor_looks_at_the_stored_skills_without_a_path(imported: Run):
+    found = json.loads(imported("skills", "doctor", "--json").stdout)
+
+    assert sorted(one["name"] for one in found) == ["csv-cleaner", "release-notes"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.skills.conftest import WriteSkill
 
     from openviking.encoder.fake import HashingEncoder
+    from openviking.skills import Skills
 
 GOOD = "Merge, split and rotate pdf documents, also scanned ones, with qpdf from a terminal"
 
@@ -75,3 +76,40 @@ def test_an_empty_folder_gives_nothing_and_a_missing_one_an_error(
     assert diagnose([folder], encoder) == []
     with pytest.raises(InputError, match="no such file"):
         diagnose([folder / "gone"], encoder)
+
+
+def test_stored_skills_get_the_same_diagnoses_and_nothing_is_encoded(
+    skills: Skills, folder: Path, write_skill: WriteSkill, encoder: HashingEncoder
+):
+    write_skill("one/pdf", name="pdf", text=GOOD)
+    write_skill("two/pdf", name="pdf", text=GOOD)
+    write_skill("vague", text="Helps you with things that you need to get done")
+    (folder / "bare").mkdir()
+    (folder / "bare" / "SKILL.md").write_text("---\nname: bare\n---\n# Bare\n\nSome text.\n")
+    long = write_skill("long", text="Tune slow sql database queries with indexes after plans")
+    sections = "\n\n".join(f"## Part {at}\n\n" + f"word{at} " * 200 for at in range(40))
+    long.write_text(long.read_text() + sections)
+    skills.import_paths([folder])
+    of_files = {one.path: one for one in diagnose([folder], encoder)}
+    encoded = encoder.texts_encoded
+
+    of_stored = {one.path: one for one in skills.diagnose()}
+
+    assert of_stored == of_files
+    assert sum(bool(one.complaints) for one in of_stored.values()) == 5
+    assert encoder.texts_encoded == encoded
+
+
+def test_a_skill_of_a_client_is_named_by_its_id_and_a_hidden_one_takes_nothing(skills: Skills):
+    for name, is_hidden in (("pdf", False), ("shy", True)):
+        fields = {"name": name, "description": GOOD, "disable_model_invocation": is_hidden}
+        skills.create(fields=fields)
+
+    pdf, shy = skills.diagnose()
+
+    assert (pdf.path, pdf.complaints) == ("stored as pdf", ())
+    assert [complaint.problem for complaint in shy.complaints] == ["hidden"]
+
+
+def test_an_empty_store_has_no_diagnoses(skills: Skills):
+    assert not skills.diagnose()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from openviking.config import Settings
     from openviking.engine import Engine
+    from openviking.skills import Skills
     from openviking.store import SqliteStore
     from openviking.types import TextEncoder
 
@@ -65,6 +66,19 @@ class State:
             store = SqliteStore(settings.storage.path)
         with closing(store):
             yield store
+
+    @contextmanager
+    def open_skills(self) -> Iterator[Skills]:
+        """Open the stored skills without the model: to list, show and delete them."""
+        from openviking.encoder.closed import ClosedEncoder
+        from openviking.skills import Skills
+
+        chosen = self.settings().model
+        encoder = self.encoder or ClosedEncoder.of(
+            precision=chosen.precision, kernels=chosen.kernels
+        )
+        with self.open_store() as store, closing(Skills(store, encoder)) as skills:
+            yield skills
 
     def open_encoder(self) -> Any:
         """Open the model alone, without a storage; the caller closes it."""

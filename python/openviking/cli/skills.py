@@ -98,9 +98,9 @@ def list_skills(state: State, category: str | None) -> None:
     """List all skills by id, with category and description."""
     found: list[Skill] = []
     after: str | None = None
-    with state.open_engine() as engine:
+    with state.open_skills() as skills:
         while True:
-            page = engine.skills.list(category=category, limit=_PAGE, after=after)
+            page = skills.list(category=category, limit=_PAGE, after=after)
             found += page.skills
             after = page.next
             if after is None:
@@ -122,9 +122,9 @@ def list_skills(state: State, category: str | None) -> None:
 @pass_state
 def show(state: State, skill_id: str) -> None:
     """Print one skill: its fields, bundled files and instructions."""
-    with state.open_engine() as engine:
-        skill = engine.skills.get(skill_id)
-        files = engine.skills.files(skill_id)
+    with state.open_skills() as skills:
+        skill = skills.get(skill_id)
+        files = skills.files(skill_id)
     if state.is_json:
         print_json(skill_record(skill) | {"body": skill.body, "files": list(files)})
         return
@@ -152,9 +152,9 @@ def show(state: State, skill_id: str) -> None:
 @pass_state
 def rm(state: State, skill_ids: tuple[str, ...]) -> None:
     """Delete skills from the storage; their files on disk stay."""
-    with state.open_engine() as engine:
+    with state.open_skills() as skills:
         for skill_id in skill_ids:
-            engine.skills.delete(skill_id)
+            skills.delete(skill_id)
             if not state.is_json:
                 click.echo(f"deleted {plain(skill_id)}")
     if state.is_json:
@@ -168,8 +168,8 @@ def rm(state: State, skill_ids: tuple[str, ...]) -> None:
 @pass_state
 def tree(state: State) -> None:
     """Print all skills by category and subcategory."""
-    with state.open_engine() as engine:
-        found = engine.skills.tree()
+    with state.open_skills() as skills:
+        found = skills.tree()
     if state.is_json:
         updated = found.last_updated.isoformat() if found.last_updated else None
         categories = {area: dict(below) for area, below in found.categories.items()}

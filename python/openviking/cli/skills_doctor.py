@@ -9,39 +9,39 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openviking.cli.options import State, common, model
+from openviking.cli.options import State, common, model, storage
 from openviking.cli.output import plain, print_json
 from openviking.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from openviking.skills.doctor import Diagnosis
 
 
 @click.command("doctor")
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
-)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was found.")
+@storage
 @model
 @common
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[Path, ...], strict: bool) -> None:
-    """Tell authors what makes the skills under each PATH hard to find.
+    """Tell authors what makes the skills under each PATH hard to find; without PATH, the stored.
 
     Looks for descriptions that are missing, vague or the same as another's, for skills that
     compete for the same requests, and for bodies that are longer than the encoder reads. Names the
-    neighbours that would be found instead. Needs the model, but no storage.
+    neighbours that would be found instead. Files need the model, but no storage; stored skills
+    need no model.
 
     \b
     Examples:
+      openviking skills doctor
       openviking skills doctor ~/.agent/skills
       openviking skills doctor examples/skills --json
     """
-    from openviking.skills.doctor import diagnose
-
     state = ctx.find_object(State) or State()
-    with closing(state.open_encoder()) as encoder, ProgressLine("doctor", unit="skills") as line:
-        found = diagnose(paths, encoder, line)
+    found = _of_files(state, paths) if paths else _of_stored(state)
     ill = [diagnosis for diagnosis in found if diagnosis.complaints]
     if state.is_json:
         print_json([asdict(diagnosis) for diagnosis in found])
@@ -51,6 +51,18 @@ def command(ctx: click.Context, paths: tuple[Path, ...], strict: bool) -> None:
         click.echo(f"{len(found)} skills: {len(ill)} could be easier to find")
     if strict and ill:
         ctx.exit(1)
+
+
+def _of_files(state: State, paths: tuple[Path, ...]) -> Sequence[Diagnosis]:
+    from openviking.skills.doctor import diagnose
+
+    with closing(state.open_encoder()) as encoder, ProgressLine("doctor", unit="skills") as line:
+        return diagnose(paths, encoder, line)
+
+
+def _of_stored(state: State) -> Sequence[Diagnosis]:
+    with state.open_skills() as skills:
+        return skills.diagnose()
 
 
 def _print(diagnosis: Diagnosis) -> None:

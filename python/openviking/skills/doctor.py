@@ -15,12 +15,17 @@ import numpy as np
 from openviking.skills.load import read_skill
 from openviking.skills.passages import BODY_PASSAGES_MAX, cut_passages, summary_text
 from openviking.skills.scan import check_paths, scan_paths
+from openviking.skills.structure import first_paragraph
 from openviking.store.words import FUNCTION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from openviking.skills.snapshot import Snapshot
+    from openviking.store.port import Store
     from openviking.types import Progress, Scores, Skill, TextEncoder, Vectors
 
 TELLING_WORDS_MIN = 6
@@ -66,12 +71,24 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was found about one skill; ``neighbours`` are the nearest, nearest first."""
+    """What was found about one skill; ``neighbours`` are the nearest, nearest first.
+
+    ``path`` is its file, or says under which id a skill without a file is stored.
+    """
 
     path: str
     name: str
     complaints: tuple[Complaint, ...]
     neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient:
+    """A skill, whether its description was only derived, and where its body's passages end."""
+
+    skill: Skill
+    is_undescribed: bool
+    body_ends: Sequence[int]
 
 
 def diagnose(
@@ -88,27 +105,60 @@ def diagnose(
         InputError: a path does not exist.
         EncoderError: the model failed.
     """
-    skills: list[Skill] = []
-    undescribed: set[int] = set()
+    patients: list[_Patient] = []
     for file in scan_paths(check_paths(paths)).files:
         skill, findings = read_skill(file.path, root=file.root)
         if skill is not None:
-            if any(finding.code == "description-missing" for finding in findings):
-                undescribed.add(len(skills))
-            skills.append(skill)
-    summaries = _encode([summary_text(skill) for skill in skills], encoder, progress)
+            undescribed = any(finding.code == "description-missing" for finding in findings)
+            bodies = [p.end for p in cut_passages(skill, encoder) if p.part == "body"]
+            patients.append(_Patient(skill, undescribed, bodies))
+    texts = [summary_text(patient.skill) for patient in patients]
+    return _diagnose(patients, _encode(texts, encoder, progress))
+
+
+def diagnose_stored(snapshot: Snapshot, store: Store) -> list[Diagnosis]:
+    """Examine every stored skill beside all others; nothing is encoded.
+
+    Skills that have no vectors yet are left out.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    patients: list[_Patient] = []
+    vectors: list[NDArray[np.float32]] = []
+    for skill_id in snapshot.ids:
+        entry = snapshot.entries[skill_id]
+        if entry.summary is not None:
+            skill = store.get_skill(skill_id)
+            undescribed = skill.description == (first_paragraph(skill.body) or skill.name)
+            bodies = [end for part, _, end in entry.places if part == "body"]
+            patients.append(_Patient(skill, undescribed, bodies))
+            vectors.append(entry.summary)
+    return _diagnose(patients, np.stack(vectors)) if vectors else []
+
+
+def _diagnose(patients: Sequence[_Patient], summaries: Vectors) -> list[Diagnosis]:
+    skills = [patient.skill for patient in patients]
+    is_hidden = np.array([skill.disable_model_invocation for skill in skills], dtype=np.bool_)
     found: list[Diagnosis] = []
-    for at, skill in enumerate(skills):
+    for at, patient in enumerate(patients):
+        skill = patient.skill
         cosines = summaries @ summaries[at]
+        # A hidden skill takes no request away from another.
+        cosines[is_hidden] = -1.0
         cosines[at] = -1.0
         near = _nearest(skills, cosines)
         complaints = (
-            *_about_description(skill, is_missing=at in undescribed),
-            *_about_others(cosines, near),
-            *_about_body(skill, encoder),
+            *_about_description(skill, is_missing=patient.is_undescribed),
+            *(() if skill.disable_model_invocation else _about_others(cosines, near)),
+            *_about_body(patient),
         )
-        found.append(Diagnosis(skill.path or "", skill.name, complaints, near))
+        found.append(Diagnosis(_where(skill), skill.name, complaints, near))
     return found
+
+
+def _where(skill: Skill) -> str:
+    return skill.path or f"stored as {skill.id}"
 
 
 def _encode(texts: Sequence[str], encoder: TextEncoder, progress: Progress | None) -> Vectors:
@@ -123,7 +173,7 @@ def _encode(texts: Sequence[str], encoder: TextEncoder, progress: Progress | Non
 def _nearest(skills: Sequence[Skill], cosines: Scores) -> tuple[Neighbour, ...]:
     order = np.argsort(-cosines, kind="stable")[:NEIGHBOURS_SHOWN].tolist()
     return tuple(
-        Neighbour(skills[row].path or "", skills[row].name, float(cosines[row]))
+        Neighbour(_where(skills[row]), skills[row].name, float(cosines[row]))
         for row in order
         if cosines[row] > -1.0
     )
@@ -161,13 +211,12 @@ def _about_others(cosines: Scores, near: Sequence[Neighbour]) -> list[Complaint]
     return [Complaint("collision", advice)]
 
 
-def _about_body(skill: Skill, encoder: TextEncoder) -> list[Complaint]:
-    bodies = [passage for passage in cut_passages(skill, encoder) if passage.part == "body"]
-    if len(bodies) <= BODY_PASSAGES_MAX:
+def _about_body(patient: _Patient) -> list[Complaint]:
+    if len(patient.body_ends) <= BODY_PASSAGES_MAX:
         return []
-    read = bodies[BODY_PASSAGES_MAX - 1].end
+    read = patient.body_ends[BODY_PASSAGES_MAX - 1]
     advice = (
-        f"the encoder reads the first {read:,} of {len(skill.body):,} characters, and only the "
-        "headings of the rest; put what it is for first, or move reference into files beside it"
+        f"the encoder reads the first {read:,} of {len(patient.skill.body):,} characters, and only "
+        "the headings of the rest; put what it is for first, or move reference into files beside it"
     )
     return [Complaint("body-over-window", advice)]

@@ -34,6 +34,16 @@ _LIST_ITEM_CHARS_MAX = 1_000
 _METADATA_CHARS_MAX = 65_536
 
 
+def draft_of(content: str | None, fields: Mapping[str, Any] | None) -> Skill:
+    """Read what a client sent, as SKILL.md text or as fields; raises InputError for both."""
+    if content is not None and fields is None:
+        return skill_from_content(content)
+    if fields is not None and content is None:
+        return skill_from_fields(fields)
+    came = "both" if content is not None else "neither"
+    raise InputError(f"expected either content or fields, got {came}", loc=("content",))
+
+
 def skill_from_content(content: str) -> Skill:
     """Read a SKILL.md text; raises InputError if it is refused, LimitError if it is too large."""
     if not isinstance(content, str):

@@ -7,26 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openviking.errors import ConflictError, InputError, NotFoundError
+from openviking.errors import ConflictError, NotFoundError
 from openviking.index import Index
 from openviking.skills.background import Background
 from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
-from openviking.skills.doctor import Diagnosis, diagnose_stored
-from openviking.skills.drafts import skill_from_content, skill_from_fields
+from openviking.skills.doctor import diagnose_stored
+from openviking.skills.drafts import draft_of
 from openviking.skills.finder import Finder
 from openviking.skills.importer import BATCH_SKILLS, Importer
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
 from openviking.skills.tiers import Tiers
-from openviking.skills.views import SkillPage, SkillTree, page_of, tree_of
+from openviking.skills.views import SkillPage, SkillTree, counts_of, page_of, tree_of
 from openviking.skills.watch import Watcher
 from openviking.skills.writer import SkillWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from openviking.skills.doctor import Diagnosis
     from openviking.skills.report import ImportReport
     from openviking.skills.search import Rankings, SkillSearch
     from openviking.store.port import Store
@@ -162,7 +163,7 @@ class Skills:
             InputError: neither or both were given, or a value cannot be used.
             ConflictError: the id is taken.
         """
-        draft = _draft(content, fields)
+        draft = draft_of(content, fields)
         with self._claim_lock:
             if draft.id in self._catalog.snapshot.entries or draft.id in self._claimed:
                 raise ConflictError(
@@ -191,7 +192,7 @@ class Skills:
             ConflictError: it comes from a watched file, which must be edited instead.
         """
         self._require_writable(skill_id)
-        return self._write(replace(_draft(content, fields), id=skill_id))
+        return self._write(replace(draft_of(content, fields), id=skill_id))
 
     def put(self, skills: Sequence[Skill]) -> None:
         """Store finished records, new ones or in place of those of their ids, and encode them."""
@@ -200,12 +201,7 @@ class Skills:
         self._relate()
 
     def delete(self, skill_id: str) -> None:
-        """Delete a skill.
-
-        Raises:
-            NotFoundError: there is no such skill.
-            ConflictError: it comes from a watched file, which must be deleted instead.
-        """
+        """Delete a skill; raises NotFoundError, and ConflictError for one of a watched file."""
         self._require_writable(skill_id)
         self._writer.delete(skill_id)
         self._relate()
@@ -254,18 +250,13 @@ class Skills:
         """Do now what the first search would otherwise wait for; some 0.1 s of encoding."""
         self._background.warm()
 
-    def diagnose(self) -> list[Diagnosis]:
+    def diagnose(self) -> Sequence[Diagnosis]:
         """Say of every stored skill what makes it hard to find; nothing is encoded."""
         return diagnose_stored(self._catalog.snapshot, self._store)
 
     def stats(self) -> dict[str, Any]:
         """Counts: skills, how many are hidden, passages, skills still to be encoded anew."""
-        entries = self._catalog.snapshot.entries.values()
-        return {
-            "skills": len(entries),
-            "hidden": sum(entry.skill.disable_model_invocation for entry in entries),
-            "passages": sum(entry.row_count for entry in entries),
-            "to_encode": sum(entry.summary is None for entry in entries),
+        return counts_of(self._catalog.snapshot) | {
             "watching": [] if self._watcher is None else self._watcher.folders,
             "watch_error": None if self._watcher is None else self._watcher.last_error,
         }
@@ -304,12 +295,3 @@ class Skills:
             raise ConflictError(
                 f"skill {skill_id!r} comes from the watched file {path}; change that file"
             )
-
-
-def _draft(content: str | None, fields: Mapping[str, Any] | None) -> Skill:
-    if content is not None and fields is None:
-        return skill_from_content(content)
-    if fields is not None and content is None:
-        return skill_from_fields(fields)
-    came = "both" if content is not None else "neither"
-    raise InputError(f"expected either content or fields, got {came}", loc=("content",))

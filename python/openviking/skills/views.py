@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openviking.errors import InputError, LimitError
 from openviking.skills.snapshot import category_filter, in_category
@@ -70,3 +70,14 @@ def tree_of(snapshot: Snapshot) -> SkillTree:
         for area, sub_areas in sorted(areas.items())
     }
     return SkillTree(categories, len(snapshot.ids), newest)
+
+
+def counts_of(snapshot: Snapshot) -> dict[str, Any]:
+    """Count skills, how many are hidden, passages, and skills still to be encoded anew."""
+    entries = snapshot.entries.values()
+    return {
+        "skills": len(entries),
+        "hidden": sum(entry.skill.disable_model_invocation for entry in entries),
+        "passages": sum(entry.row_count for entry in entries),
+        "to_encode": sum(entry.summary is None for entry in entries),
+    }
