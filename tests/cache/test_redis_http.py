@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.asgi.conftest import CheckedClient, open_client
 
+from openviking.cli.doctor import check_redis
 from openviking.config import Cache, RedisUrl, Settings
 from openviking.encoder.fake import HashingEncoder
 from openviking.engine import Engine
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cache.servers import RedisServer
+
+    from openviking.cli.doctor import Check
 
 SECRET = "hunter2"  # noqa: S105 - what must not be seen below
 
@@ -130,3 +133,21 @@ def test_redis_alone_is_a_cache_too(
     assert not embed(client, "a")
     settle(engine)
     assert embed(client, "a")
+
+
+def test_the_doctor_asks_redis_and_shows_no_password(own_server: Callable[..., RedisServer]):
+    server = own_server("--requirepass", SECRET)
+
+    def check(url: RedisUrl | None) -> Check:
+        return check_redis(Settings(cache=Cache(redis_url=url)))
+
+    assert check(None).status == "ok"
+    good, bad = check(server.url(f":{SECRET}@")), check(server.url(":wrong@"))
+    server.kill()
+    gone = check(server.url(f":{SECRET}@"))
+
+    assert (good.status, bad.status, gone.status) == ("ok", "warning", "warning")
+    assert good.detail.endswith("answers")
+    assert "check cache.redis_url" in bad.detail
+    assert "cannot be reached" in gone.detail
+    assert SECRET not in str((good, bad, gone))

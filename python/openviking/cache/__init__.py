@@ -6,7 +6,7 @@ texts -> LRU -> (misses) one MGET to Redis, within a deadline -> (misses) encode
 
 from openviking.cache.encoder import CachedEncoder
 from openviking.cache.memory import CachedEmbedding, CacheStats, EmbeddingCache, cache_key
-from openviking.cache.shared import SharedCache, SharedStats
+from openviking.cache.shared import SharedCache, SharedStats, why_unusable
 
 __all__ = [
     "CacheStats",
@@ -16,4 +16,5 @@ __all__ = [
     "SharedCache",
     "SharedStats",
     "cache_key",
+    "why_unusable",
 ]

@@ -214,3 +214,15 @@ class SharedCache:
 
     def _age_s(self, entry: CachedEmbedding) -> float:
         return self._clock() - entry.made_at
+
+
+def why_unusable(url: RedisUrl) -> str | None:
+    """Ask a Redis once, for a second at most; return why it cannot be used, None if it can."""
+    timing = Timing()
+    worker = RedisWorker(url, timing, Tally())
+    try:
+        if not worker.wait_idle(2 * timing.background_s):
+            return "no answer"
+        return worker.reason
+    finally:
+        worker.close()

@@ -50,7 +50,7 @@ class Check:
 @common
 @click.pass_context
 def command(ctx: click.Context, writes: bool) -> None:
-    """Check settings, CPU, model, storage, skill folders and port; exit 1 if one fails.
+    """Check settings, CPU, model, storage, skill folders, Redis, port; exit 1 if one fails.
 
     Every byte of the model is read and a test text is embedded. Every page of the storage is read,
     also while a server uses it; nothing in it is changed unless --write is given.
@@ -83,6 +83,7 @@ def examine(settings: Settings, *, writes: bool = False) -> list[Check]:
         ("storage", check_storage),
         ("skills", check_skills),
         ("commands", check_commands),
+        ("redis", check_redis),
         ("port", check_port),
     ]
     if writes:
@@ -194,6 +195,20 @@ def check_commands(settings: Settings) -> Check:
     if not commands.folders:
         return Check("commands", "ok", "no folders are read")
     return Check("commands", "ok", f"{len(commands.names())} slash commands")
+
+
+def check_redis(settings: Settings) -> Check:
+    """Ask the Redis of the cache, if there is one; without it the server works as well."""
+    from openviking.cache import why_unusable
+
+    url = settings.cache.redis_url
+    if url is None:
+        return Check("redis", "ok", "not configured; embeddings are cached in memory only")
+    reason = why_unusable(url)
+    if reason is not None:
+        mend = "the server runs without it; mend it, or leave out cache.redis_url"
+        return Check("redis", "warning", f"{url}: {reason}", mend)
+    return Check("redis", "ok", f"{url} answers")
 
 
 def check_port(settings: Settings) -> Check:
