@@ -32,6 +32,10 @@ COMMANDS = {
     "commands": ("openviking.cli.commands", "List, search and sync slash commands."),
     "search": ("openviking.cli.search", "Find the skills for a task."),
     "embed": ("openviking.cli.embed", "Turn texts into vectors."),
+    "conversations": (
+        "openviking.cli.conversations",
+        "List, search, export, import and delete conversations.",
+    ),
     "resources": ("openviking.cli.resources", "Store and read long-term memory."),
     "config": ("openviking.cli.settings", "Show the settings in force and their sources."),
     "eval": ("openviking.cli.eval", "Measure skill search on labelled sets."),

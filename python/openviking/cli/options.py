@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -195,6 +196,19 @@ def common(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def namespace(function: F) -> F:
+    """Add ``--user`` and ``--agent``; the command gets them as ``whose``, a Namespace."""
+    from openviking.types import Namespace
+
+    @click.option("--user", default="", help="Whose conversations: this person's.")
+    @click.option("--agent", default="", help="Whose conversations: this agent's.")
+    @wraps(function)
+    def with_whose(*args: Any, user: str, agent: str, **options: Any) -> Any:
+        return function(*args, whose=Namespace(user, agent), **options)
+
+    return cast("F", with_whose)
 
 
 def storage(function: F) -> F:

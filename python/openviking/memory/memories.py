@@ -198,6 +198,8 @@ class Memories(Background):
 
     def _learn(self, found: ArchivedMessage) -> None:
         for fact in extract(found.message.content):
+            if fact.rule.category not in self._categories:
+                continue
             with self._changing:
                 self._note(found, fact, self._uri(found, fact))
 
@@ -208,8 +210,6 @@ class Memories(Background):
 
     def _note(self, found: ArchivedMessage, fact: Fact, uri: str) -> None:
         """Write a memory, unless it is known, older than what is known, or ends nothing."""
-        if fact.rule.category not in self._categories:
-            return
         current = self._current(uri)
         if fact.rule.is_end and (current is None or current.metadata.get("status") == "ended"):
             return

@@ -135,28 +135,25 @@ class SqliteConversations:
         with self._database.reading() as connection:
             number = sessions.get(connection, namespace, session_id).number
 
-        def some(connection: apsw.Connection) -> tuple[int, bool]:
+        def some(connection: apsw.Connection) -> int:
             gone = messages.delete_some(connection, "session = ?", (number,), _DELETED_AT_ONCE)
-            return gone, sessions.delete_empty(connection, number)
+            sessions.delete_empty(connection, number)
+            return gone
 
-        count, is_done = 0, False
-        while not is_done:
-            gone, is_done = self._database.write(some)
+        count = gone = self._database.write(some)
+        while gone == _DELETED_AT_ONCE:
+            gone = self._database.write(some)
             count += gone
-            is_done = is_done or gone == 0
         self._database.scrub()
         return count
 
     def delete_messages_before(self, moment: datetime, *, limit: int) -> int:
         """Delete up to *limit* messages older than *moment*, and sessions that this emptied."""
         before = to_microseconds(moment, "moment")
-
-        def work(connection: apsw.Connection) -> tuple[int, int]:
-            gone = messages.delete_some(connection, "created_at < ?", (before,), limit)
-            return gone, sessions.delete_idle(connection, before, limit)
-
-        gone, emptied = self._database.write(work)
-        if gone or emptied:
+        gone = self._database.write(
+            lambda connection: messages.delete_some(connection, "created_at < ?", (before,), limit)
+        )
+        if gone:
             self._database.scrub()
         return gone
 

@@ -197,7 +197,7 @@ def to_message(session_id: str, row: Sequence[Any]) -> Message:
         seq=row[0],
         role=row[1],
         content=row[2],
-        metadata=json.loads(row[3]),
+        metadata=json.loads(row[3]) if row[3] != "{}" else {},
         created_at=from_microseconds(row[4]),
         reply_to=row[5],
     )
@@ -206,7 +206,9 @@ def to_message(session_id: str, row: Sequence[Any]) -> Message:
 def delete_some(
     connection: apsw.Connection, condition: str, values: tuple[Any, ...], limit: int
 ) -> int:
-    """Delete up to *limit* messages, oldest first, with their words and vectors; return how many.
+    """Delete up to *limit* messages, oldest first, with words and vectors; return how many.
+
+    Sessions that this empties go too.
 
     Args:
         connection: the writer's.
@@ -227,4 +229,6 @@ def delete_some(
         )
         connection.execute("DELETE FROM messages WHERE number = ?", (number,))
         sessions.count_deleted(connection, session)
+    for session in {session for _, session in rows}:
+        sessions.delete_empty(connection, session)
     return len(rows)

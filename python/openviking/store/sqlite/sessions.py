@@ -117,8 +117,9 @@ def page(
     """Return up to *limit* sessions behind the id *after*, in id order."""
     rows: list[Any] = connection.execute(
         f"SELECT {_COLUMNS} FROM sessions "  # noqa: S608 - constants
-        f"WHERE {_SCOPE} AND (?3 IS NULL OR id > ?3) ORDER BY id LIMIT ?4",
-        (namespace.user, namespace.agent, after, limit + 1),
+        # No id is smaller than the empty one, and the empty one is none.
+        f"WHERE {_SCOPE} AND id > ? ORDER BY id LIMIT ?",
+        (namespace.user, namespace.agent, after or "", limit + 1),
     ).fetchall()
     found = tuple(OpenSession(namespace, *row).described() for row in rows[:limit])
     return SessionPage(found, found[-1].id if len(rows) > limit else None)
@@ -141,20 +142,9 @@ def count_deleted(connection: apsw.Connection, session: int) -> None:
     )
 
 
-def delete_empty(connection: apsw.Connection, session: int) -> bool:
-    """Delete a session that has no message left; tell whether it had none."""
+def delete_empty(connection: apsw.Connection, session: int) -> None:
+    """Delete a session if it has no message left."""
     connection.execute("DELETE FROM sessions WHERE number = ? AND message_count = 0", (session,))
-    return connection.changes() > 0
-
-
-def delete_idle(connection: apsw.Connection, before: int, limit: int) -> int:
-    """Delete up to *limit* sessions without messages that rested since *before*."""
-    connection.execute(
-        "DELETE FROM sessions WHERE number IN (SELECT number FROM sessions "
-        "WHERE message_count = 0 AND last_activity < ? LIMIT ?)",
-        (before, limit),
-    )
-    return connection.changes()
 
 
 def count_active(connection: apsw.Connection, since: int) -> int:
