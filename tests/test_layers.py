@@ -18,7 +18,7 @@ PACKAGES = {
 LEVELS = {
     "errors": 0, "types": 0, "version": 0, "_native": 0,
     "background": 1, "checks": 1, "circuit": 1, "config": 1, "vectors": 1,
-    "frontmatter": 1, "performance": 1,
+    "findings": 1, "frontmatter": 1, "performance": 1,
     "chat": 2, "encoder": 2, "cache": 2, "index": 2, "store": 2, "retrieval": 2,
     "skills": 3, "resources": 3, "conversation": 3, "memory": 3, "commands": 3,
     "engine": 4, "evaluation": 4,

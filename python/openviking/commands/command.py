@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from openviking.findings import FileFindings
 from openviking.frontmatter import decode_text, read_bytes, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from openviking.findings import Finding, Severity
     from openviking.frontmatter import Document
 
 FILE_BYTES_MAX = 256 << 10
@@ -23,8 +25,6 @@ DESCRIPTION_CHARS_MAX = 1024
 
 FIELD_CHARS_MAX = 256
 """A longer ``agent`` or ``model`` is cut, and reported."""
-
-Severity = Literal["error", "warning", "info"]
 
 CODES: Mapping[str, Severity] = {
     "file-unreadable": "error",
@@ -57,17 +57,6 @@ _MARKS = "#*_`> \t"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One oddity: a code of ``CODES`` with its severity, what was found, and where."""
-
-    code: str
-    severity: Severity
-    message: str
-    path: str
-    line: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Command:
     """A slash command.
 
@@ -88,16 +77,11 @@ class Command:
     path: str
 
 
-class Findings:
-    """Collects the findings of one file or folder."""
+class Findings(FileFindings):
+    """Collects the findings of one file or folder; codes are those of ``CODES``."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.found: list[Finding] = []
-
-    def add(self, code: str, message: str, *, line: int | None = None) -> None:
-        """Record a finding; *code* must be one of ``CODES``."""
-        self.found.append(Finding(code, CODES[code], message, self.path, line))
+        super().__init__(path, CODES)
 
 
 def command_name(stem: str) -> str | None:

@@ -19,8 +19,8 @@ from openviking.store.words import query_terms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from openviking.commands.command import Finding
     from openviking.commands.scan import Scan, Stamp
+    from openviking.findings import Finding
 
 SETTLED_NS = 2_000_000_000
 """A file changed less than so long before it was read is read again: file systems count time in

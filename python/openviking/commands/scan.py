@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from openviking.commands.command import Finding
+    from openviking.findings import Finding
 
 DEPTH_MAX = 8
 """Folders below a given one that are entered."""

@@ -6,13 +6,14 @@ refused as a whole. Codes are part of the public interface; messages are not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from openviking.findings import FileFindings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Severity = Literal["error", "warning", "info"]
+    from openviking.findings import Severity
 
 CODES: Mapping[str, Severity] = {
     # The file is refused.
@@ -50,32 +51,8 @@ CODES: Mapping[str, Severity] = {
 """Every code with its severity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One oddity of one file.
-
-    Attributes:
-        code: a key of ``CODES``.
-        severity: ``error`` refuses the file, ``warning`` should be mended, ``info`` may stay.
-        message: what was found and what was done about it.
-        path: the file, as it was given; empty for text without a file.
-        line: line in the file, from 1; None if it concerns no single line.
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    path: str = ""
-    line: int | None = None
-
-
-class Findings:
-    """Collects the findings of one file."""
+class Findings(FileFindings):
+    """Collects the findings of one file; codes are those of ``CODES``."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.found: list[Finding] = []
-
-    def add(self, code: str, message: str, *, line: int | None = None) -> None:
-        """Record a finding; *code* must be one of ``CODES``."""
-        self.found.append(Finding(code, CODES[code], message, self.path, line))
+        super().__init__(path, CODES)

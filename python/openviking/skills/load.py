@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openviking.frontmatter import decode_text, read_bytes, read_document
 from openviking.skills.bundle import bundled_files
 from openviking.skills.fields import Fields
-from openviking.skills.findings import Finding, Findings
+from openviking.skills.findings import Findings
 from openviking.skills.structure import (
     EXAMPLE_CHARS_MAX,
     GENERAL,
@@ -25,6 +25,7 @@ from openviking.skills.structure import (
 from openviking.types import Skill
 
 if TYPE_CHECKING:
+    from openviking.findings import Finding
     from openviking.frontmatter import Document
 
 FILE_BYTES_MAX = 1 << 20

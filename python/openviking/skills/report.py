@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from openviking.skills.findings import Finding
+    from openviking.findings import Finding
     from openviking.skills.overrides import Order, Override
     from openviking.skills.scan import Scan
     from openviking.types import Skill

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openviking.errors import InputError
-from openviking.skills.findings import Finding, Findings
+from openviking.skills.findings import Findings
 from openviking.skills.structure import owner_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from openviking.findings import Finding
 
 DEPTH_MAX = 64
 """Folders below a given one that are entered; deeper trees are reported and left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openviking.skills.findings import Finding, Findings
+from openviking.skills.findings import Findings
 from openviking.skills.load import read_skill
 from openviking.skills.overrides import Order
 from openviking.skills.scan import check_paths, scan_paths
@@ -13,6 +13,8 @@ from openviking.skills.scan import check_paths, scan_paths
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from openviking.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
