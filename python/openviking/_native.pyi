@@ -5,7 +5,46 @@ from numpy.typing import NDArray
 
 from openviking.types import RowIds, Scores, Vectors
 
-__all__ = ["RowSet", "cpu_level", "normalize", "plan_batches", "search"]
+__all__ = [
+    "MappedRows",
+    "RowSet",
+    "Signs",
+    "cpu_level",
+    "encode",
+    "normalize",
+    "plan_batches",
+    "search",
+]
+
+@final
+class MappedRows:
+    def __new__(
+        cls,
+        rows: Vectors,
+        ids: RowIds,
+        codes: NDArray[np.uint8],
+        steps: NDArray[np.float32],
+        residuals: NDArray[np.float32],
+    ) -> MappedRows: ...
+    def search(
+        self, queries: Vectors, k: int, /, *, ranges: RowIds, alive: NDArray[np.uint64]
+    ) -> tuple[RowIds, Scores]: ...
+
+@final
+class Signs:
+    def __new__(
+        cls, words: NDArray[np.uint64], factors: NDArray[np.float32], rotation: Vectors
+    ) -> Signs: ...
+    def nearest(
+        self,
+        query: Vectors,
+        count: int,
+        /,
+        *,
+        ranges: RowIds,
+        bases: Scores,
+        alive: NDArray[np.uint64],
+    ) -> RowIds: ...
 
 @final
 class RowSet:
@@ -24,6 +63,9 @@ class RowSet:
     def __contains__(self, key: object, /) -> bool: ...
 
 def cpu_level() -> str: ...
+def encode(
+    rows: Vectors, /
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]: ...
 def normalize(rows: Vectors, /) -> Vectors: ...
 def plan_batches(
     lengths: NDArray[np.int64], /, *, tokens_max: int, rows_max: int

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from openviking.errors import BackendError, InputError
+from openviking.index.disk import DiskIndex
 from openviking.index.graph import Graph
 from openviking.vectors import RowSet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from openviking.index.disk import DiskOptions
     from openviking.types import RowIds, Scores, Vectors
 
 IndexKind: TypeAlias = Literal["exact", "hnsw"]
@@ -57,6 +61,22 @@ class Index:
         self._changing = Lock()
         self._graph = Graph(dim) if kind == "hnsw" else None
         self._graph_rows_most = 0
+
+    @staticmethod
+    def open(folder: Path, dim: int = 768, *, options: DiskOptions | None = None) -> DiskIndex:
+        """Open an index that lasts, for sets up to a few million vectors; see `DiskIndex`.
+
+        Args:
+            folder: made if it is not there; one process at a time.
+            dim: width of the vectors.
+            options: how it is kept and searched.
+
+        Raises:
+            ShapeError: *dim* out of range, or not that of the folder's index.
+            StoreInUseError: the folder is open already.
+            StoreError: the folder cannot be used, or a file is damaged.
+        """
+        return DiskIndex(folder, dim, options)
 
     @property
     def dim(self) -> int:

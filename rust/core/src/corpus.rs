@@ -1,7 +1,7 @@
 //! What a scan goes over.
 
 use crate::matrix::Matrix;
-use crate::quantize::Codes;
+use crate::quantize::CodesView;
 use crate::topk::Hit;
 
 /// What is searched: rows, with the keys that stand for them in the answer.
@@ -12,7 +12,7 @@ pub struct Corpus<'a> {
     /// A key per row; `None` for row numbers.
     pub keys: Option<&'a [i64]>,
     /// The rows' codes, if the scan is to use them.
-    pub codes: Option<&'a Codes>,
+    pub codes: Option<CodesView<'a>>,
 }
 
 impl Corpus<'_> {

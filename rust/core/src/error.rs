@@ -34,6 +34,18 @@ pub enum Error {
         /// Columns that came.
         found: usize,
     },
+    /// Codes do not begin at a multiple of 64 bytes.
+    Alignment {
+        /// Name of the argument.
+        argument: &'static str,
+    },
+    /// A range of rows ends before it begins, or beyond the last row.
+    Range {
+        /// First row of the range.
+        start: i64,
+        /// The row behind its last.
+        end: i64,
+    },
     /// A row holds NaN or an infinity.
     NotFinite {
         /// Name of the argument.
@@ -109,6 +121,12 @@ impl fmt::Display for Error {
                     f,
                     "{argument}: expected 1 to {dim_max} columns, got {found}"
                 )
+            }
+            Self::Alignment { argument } => {
+                write!(f, "{argument}: expected memory aligned to 64 bytes")
+            }
+            Self::Range { start, end } => {
+                write!(f, "ranges: expected rows of the set, got {start}..{end}")
             }
             Self::NotFinite {
                 argument,

@@ -5,6 +5,7 @@
 //! instruction set that the machine happens to have.
 
 pub mod batch;
+pub mod coarse;
 pub mod corpus;
 pub mod error;
 pub mod limits;

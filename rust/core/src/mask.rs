@@ -1,5 +1,7 @@
 //! Which rows a search may return, one bit per row.
 
+use crate::error::{Error, Result};
+
 /// Rows per word, and per block of a scan: a scan looks at one word per block.
 pub const BLOCK: usize = 64;
 
@@ -56,6 +58,51 @@ impl RowMask {
         Self::from_words(words.into_iter(), rows)
     }
 
+    /// The rows of `ranges`, each a first row and the one behind its last, whose bit in `words` is
+    /// set; ranges may overlap and come in any order. Bits beyond the last row are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Range`]; [`Error::Length`] if `words` does not hold a bit for each of `rows` rows.
+    pub fn from_ranges(ranges: &[[i64; 2]], words: &[u64], rows: usize) -> Result<Self> {
+        let (expected, found) = (rows.div_ceil(BLOCK), words.len());
+        if expected != found {
+            return Err(Error::Length {
+                argument: "alive",
+                expected,
+                found,
+            });
+        }
+        let mut sorted = Vec::with_capacity(ranges.len());
+        for &[start, end] in ranges {
+            match (usize::try_from(start), usize::try_from(end)) {
+                (Ok(first), Ok(last)) if first <= last && last <= rows => {
+                    sorted.push(first..last);
+                }
+                _ => return Err(Error::Range { start, end }),
+            }
+        }
+        sorted.sort_unstable_by_key(|range| range.start);
+        let mut chosen: Vec<(usize, u64)> = Vec::new();
+        for range in sorted {
+            let blocks = range.start / BLOCK..range.end.div_ceil(BLOCK);
+            for (block, word) in blocks.clone().zip(&words[blocks.start.min(blocks.end)..]) {
+                let first = range.start.saturating_sub(block * BLOCK);
+                let behind = (range.end - block * BLOCK).min(BLOCK);
+                let word = word & u64::MAX << first & u64::MAX >> (BLOCK - behind);
+                match chosen.last_mut() {
+                    Some(last) if last.0 == block => last.1 |= word,
+                    Some(last) if last.0 > block => add(&mut chosen, block, word),
+                    _ if word != 0 => chosen.push((block, word)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(Self {
+            words: chosen,
+            rows,
+        })
+    }
+
     fn from_words(words: impl Iterator<Item = u64>, rows: usize) -> Self {
         Self {
             words: words.enumerate().filter(|(_, word)| *word != 0).collect(),
@@ -81,6 +128,15 @@ impl RowMask {
     /// The blocks that hold any row, ascending, with their bits.
     pub(crate) fn words(&self) -> &[(usize, u64)] {
         &self.words
+    }
+}
+
+/// Put bits of an overlapping range where they belong.
+fn add(words: &mut Vec<(usize, u64)>, block: usize, word: u64) {
+    match words.binary_search_by_key(&block, |(block, _)| *block) {
+        Ok(place) => words[place].1 |= word,
+        Err(place) if word != 0 => words.insert(place, (block, word)),
+        Err(_) => {}
     }
 }
 

@@ -11,6 +11,7 @@
 //! added ([`QueryCodes::bound`]), a row whose upper bound is below the k-th best lower bound cannot
 //! be among the k best by float32 score; all others are rescored.
 
+use crate::error::{Error, Result};
 use crate::limits::UNIT_TOLERANCE;
 use crate::pages;
 use crate::simd::{Bound, Kernels, LANES, Line, Planes};
@@ -65,25 +66,15 @@ impl Codes {
         codes
     }
 
-    /// Lines per row.
+    /// All rows, borrowed.
     #[must_use]
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// The lines of rows `start..end`.
-    pub(crate) fn lines(&self, start: usize, end: usize) -> &[Line] {
-        &self.lines[start * self.width..end * self.width]
-    }
-
-    /// The steps of rows `start..end`.
-    pub(crate) fn steps(&self, start: usize, end: usize) -> &[f32] {
-        &self.steps[start..end]
-    }
-
-    /// The residuals' lengths of rows `start..end`.
-    pub(crate) fn residuals(&self, start: usize, end: usize) -> &[f32] {
-        &self.residuals[start..end]
+    pub fn view(&self) -> CodesView<'_> {
+        CodesView {
+            width: self.width,
+            lines: &self.lines,
+            steps: &self.steps,
+            residuals: &self.residuals,
+        }
     }
 
     /// Make room for `count` further rows.
@@ -95,7 +86,8 @@ impl Codes {
 
     /// Append row `row` of `other`.
     pub(crate) fn push_from(&mut self, other: &Self, row: usize) {
-        self.lines.extend_from_slice(other.lines(row, row + 1));
+        self.lines
+            .extend_from_slice(other.view().lines(row, row + 1));
         self.steps.push(other.steps[row]);
         self.residuals.push(other.residuals[row]);
     }
@@ -103,7 +95,7 @@ impl Codes {
     /// Overwrite row `target` by row `row` of `other`.
     pub(crate) fn copy_from(&mut self, target: usize, other: &Self, row: usize) {
         let start = target * self.width;
-        self.lines[start..start + self.width].copy_from_slice(other.lines(row, row + 1));
+        self.lines[start..start + self.width].copy_from_slice(other.view().lines(row, row + 1));
         self.steps[target] = other.steps[row];
         self.residuals[target] = other.residuals[row];
     }
@@ -123,6 +115,79 @@ impl Codes {
         self.lines.shrink_to(count * self.width);
         self.steps.shrink_to(count);
         self.residuals.shrink_to(count);
+    }
+}
+
+/// The codes of many rows that lie elsewhere: in a [`Codes`], or in a file that is mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct CodesView<'a> {
+    width: usize,
+    lines: &'a [Line],
+    steps: &'a [f32],
+    residuals: &'a [f32],
+}
+
+impl<'a> CodesView<'a> {
+    /// View what [`CodesView::bytes`], [`CodesView::steps`] and [`CodesView::residuals`] gave for
+    /// rows of `dim` columns. The bound holds only for parts that were made together.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the parts do not fit together; [`Error::Alignment`].
+    pub fn new(
+        bytes: &'a [u8],
+        steps: &'a [f32],
+        residuals: &'a [f32],
+        dim: usize,
+    ) -> Result<Self> {
+        let width = dim.div_ceil(LANES);
+        let lengths = [
+            ("codes", steps.len() * width * LANES, bytes.len()),
+            ("residuals", steps.len(), residuals.len()),
+        ];
+        for (argument, expected, found) in lengths {
+            if expected != found {
+                return Err(Error::Length {
+                    argument,
+                    expected,
+                    found,
+                });
+            }
+        }
+        let lines = Line::slice_of(bytes).ok_or(Error::Alignment { argument: "codes" })?;
+        Ok(Self {
+            width,
+            lines,
+            steps,
+            residuals,
+        })
+    }
+
+    /// Bytes of one row's codes.
+    #[must_use]
+    pub fn row_bytes(&self) -> usize {
+        self.width * LANES
+    }
+
+    /// The codes, row after row, as bytes to be kept.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> + 'a {
+        self.lines.iter().flat_map(|line| line.0)
+    }
+
+    /// The step of each row.
+    #[must_use]
+    pub fn steps(&self) -> &'a [f32] {
+        self.steps
+    }
+
+    /// The length of each row's residual, rounded up.
+    #[must_use]
+    pub fn residuals(&self) -> &'a [f32] {
+        self.residuals
+    }
+
+    /// The lines of rows `start..end`.
+    pub(crate) fn lines(&self, start: usize, end: usize) -> &'a [Line] {
+        &self.lines[start * self.width..end * self.width]
     }
 }
 
@@ -238,90 +303,4 @@ fn plane(block: &[i16; LANES], part: impl Fn(i16) -> i16) -> Line {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{Matrix, normalize};
-
-    /// A unit row whose numbers differ in size by up to `spread` powers of ten.
-    fn unit_row(dim: usize, spread: f32) -> impl Strategy<Value = Vec<f32>> {
-        let number = (-1.0_f32..1.0, -spread..=0.0).prop_map(|(x, power)| x * 10_f32.powf(power));
-        prop::collection::vec(number, dim).prop_map(|numbers| {
-            let matrix = Matrix::new("rows", &numbers, 1, numbers.len()).unwrap();
-            normalize(matrix, Kernels::best()).unwrap()
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn the_float32_score_lies_within_the_bound(
-            (row, query, blend) in prop::sample::select(&[1_usize, 64, 100, 769, 4_096][..])
-                .prop_flat_map(|dim| (unit_row(dim, 6.0), unit_row(dim, 2.0), 0.0..1.0_f32))
-        ) {
-            let mixed: Vec<_> = row.iter().zip(&query).map(|(x, y)| blend * x + y).collect();
-            let mixed = Matrix::new("rows", &mixed, 1, mixed.len()).unwrap();
-            let query = normalize(mixed, Kernels::best()).unwrap();
-            for kernels in Kernels::available() {
-                let codes = Codes::of(&row, row.len(), kernels);
-                let quantized = QueryCodes::new(&query, kernels);
-                let mut dots = [0];
-                kernels.code_dots_into(quantized.planes(), codes.lines(0, 1), &mut dots);
-                let bound = quantized.bound();
-                let (estimate, margin) = bound.of(dots[0], codes.steps[0], codes.residuals[0]);
-                let score = kernels.dot(&query, &row);
-                prop_assert!(estimate - margin <= score && score <= estimate + margin);
-                prop_assert!(margin < 0.2, "a bound of {margin} is of no use");
-            }
-        }
-    }
-
-    #[test]
-    fn the_bound_covers_the_rounding_of_the_query() {
-        // Rows of one 1 have no residual to hide behind, so each score shows the query's alone.
-        let kernels = Kernels::best();
-        let numbers: Vec<_> = (0..768_u16).map(|x| (f32::from(x) * 0.37).sin()).collect();
-        let query = normalize(Matrix::new("rows", &numbers, 1, 768).unwrap(), kernels).unwrap();
-        let quantized = QueryCodes::new(&query, kernels);
-        for column in 0..768 {
-            let mut row = vec![0.0; 768];
-            row[column] = 1.0;
-            let codes = Codes::of(&row, 768, kernels);
-            let mut dots = [0];
-            kernels.code_dots_into(quantized.planes(), codes.lines(0, 1), &mut dots);
-            let bound = quantized.bound();
-            let (estimate, margin) = bound.of(dots[0], codes.steps[0], codes.residuals[0]);
-            assert!((query[column] - estimate).abs() <= margin);
-        }
-    }
-
-    #[test]
-    fn the_bound_is_reached_when_the_query_is_the_residual() {
-        // Half a step off in every column, and a query along exactly that: no margin may be spared.
-        let mut row = vec![0.0105_f32; 100];
-        row[0] = 1.27;
-        let kernels = Kernels::best();
-        let row = normalize(Matrix::new("rows", &row, 1, 100).unwrap(), kernels).unwrap();
-        let codes = Codes::of(&row, 100, kernels);
-        let mut rounded = vec![0; 100];
-        kernels.round_into(&row, codes.steps[0], CODE_MAX, &mut rounded);
-        let residual: Vec<_> = row
-            .iter()
-            .zip(&rounded)
-            .map(|(x, c)| x - codes.steps[0] * f32::from(*c))
-            .collect();
-        let query = normalize(Matrix::new("rows", &residual, 1, 100).unwrap(), kernels).unwrap();
-        let quantized = QueryCodes::new(&query, kernels);
-        let mut dots = [0];
-        kernels.code_dots_into(quantized.planes(), codes.lines(0, 1), &mut dots);
-        let bound = quantized.bound();
-        let (estimate, margin) = bound.of(dots[0], codes.steps[0], codes.residuals[0]);
-        let error = (kernels.dot(&query, &row) - estimate).abs();
-        assert!(
-            error <= margin && error > 0.9 * margin,
-            "{error} of {margin}"
-        );
-    }
-}
+mod tests;

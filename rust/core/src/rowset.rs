@@ -233,7 +233,7 @@ impl RowSet {
         let corpus = Corpus {
             rows: Matrix::new("rows", &self.rows, self.len(), self.dim)?,
             keys: Some(&self.ids),
-            codes: Some(&self.codes),
+            codes: Some(self.codes.view()),
         };
         search_corpus(queries, corpus, k, mask.as_ref(), self.kernels)
     }

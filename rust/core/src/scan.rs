@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::limits::UNIT_TOLERANCE;
 use crate::mask::{BLOCK, RowMask, bits};
 use crate::parallel::in_parts;
-use crate::quantize::{Codes, QueryCodes};
+use crate::quantize::{CodesView, QueryCodes};
 use crate::simd::Kernels;
 use crate::survivors::Survivors;
 use crate::topk::TopK;
@@ -64,7 +64,7 @@ impl Pass<'_> {
         Ok(merged)
     }
 
-    fn run_codes(&self, codes: &Codes) -> Vec<TopK> {
+    fn run_codes(&self, codes: CodesView<'_>) -> Vec<TopK> {
         let quantized: Vec<_> = self
             .queries
             .iter()
@@ -181,7 +181,7 @@ impl Pass<'_> {
     /// Estimate the blocks' rows from their codes and keep those that may be among the best.
     fn scan_codes(
         &self,
-        codes: &Codes,
+        codes: CodesView<'_>,
         queries: &[QueryCodes],
         blocks: impl Iterator<Item = usize>,
     ) -> Vec<Survivors> {
@@ -201,7 +201,8 @@ impl Pass<'_> {
                     self.kernels
                         .code_dots_into(query.planes(), codes.lines(start, end), dots);
                 }
-                let (steps, residuals) = (codes.steps(start, end), codes.residuals(start, end));
+                let (steps, residuals) =
+                    (&codes.steps()[start..end], &codes.residuals()[start..end]);
                 let bound = query.bound();
                 let reaching = self
                     .kernels
@@ -221,15 +222,18 @@ impl Pass<'_> {
         self.allow.map_or(all, |mask| mask.words().len())
     }
 
-    /// Rows `start..end` of such a block, and the allowed ones among them as bits.
+    /// Rows `start..end` of such a block, from its first allowed one to its last, and the allowed
+    /// ones among them as bits.
     fn block(&self, number: usize) -> (usize, usize, u64) {
-        let rows = self.corpus.rows.rows();
-        let (block, word) = self
-            .allow
-            .map_or((number, u64::MAX), |mask| mask.words()[number]);
-        let start = block * BLOCK;
-        let end = rows.min(start + BLOCK);
-        (start, end, word & u64::MAX >> (BLOCK - (end - start)))
+        let Some(mask) = self.allow else {
+            let start = number * BLOCK;
+            let end = self.corpus.rows.rows().min(start + BLOCK);
+            return (start, end, u64::MAX >> (BLOCK - (end - start)));
+        };
+        let (block, word) = mask.words()[number];
+        let first = word.trailing_zeros() as usize;
+        let end = BLOCK - word.leading_zeros() as usize;
+        (block * BLOCK + first, block * BLOCK + end, word >> first)
     }
 }
 

@@ -57,6 +57,13 @@ impl Survivors {
         }
     }
 
+    /// The rows that are left, at most `k` unless bounds overlap.
+    pub fn into_rows(mut self) -> Vec<u32> {
+        self.drop_excluded();
+        let number = |candidate: &Candidate| u32::try_from(candidate.row).unwrap_or(u32::MAX);
+        self.candidates.iter().map(number).collect()
+    }
+
     /// Add what another scan, of other rows, has left.
     pub fn append(&mut self, other: Self) {
         self.floor = self.floor.max(other.floor);

@@ -91,7 +91,7 @@ proptest! {
             queries.chunks(dim).map(|query| sorted(query, rows, &keys, &allow)).collect();
         for kernels in Kernels::available() {
             let codes = Codes::of(&numbers, dim, kernels);
-            for codes in [None, Some(&codes)] {
+            for codes in [None, Some(codes.view())] {
                 let corpus = Corpus { rows, keys: Some(&keys), codes };
                 let found =
                     search_corpus(matrix(&queries, dim), corpus, k, Some(&mask), kernels).unwrap();
@@ -178,7 +178,7 @@ fn a_set_large_enough_for_two_threads_gives_the_hits_of_a_sort() {
     let expected = sorted(rows.row(7), rows, &keys, &vec![true; rows.rows()]);
     let query = matrix(rows.row(7), dim);
     let codes = Codes::of(&unit, dim, Kernels::best());
-    for codes in [None, Some(&codes)] {
+    for codes in [None, Some(codes.view())] {
         let corpus = Corpus {
             rows,
             keys: None,
@@ -202,7 +202,7 @@ fn equal_rows_are_ordered_by_key_even_at_the_ends_of_the_scale() {
         let corpus = Corpus {
             rows: matrix(&rows, dim),
             keys: Some(&keys),
-            codes: Some(&codes),
+            codes: Some(codes.view()),
         };
         let found = search_corpus(matrix(&query, dim), corpus, 3, None, Kernels::best()).unwrap();
         assert_eq!(found.keys, [801, 802, 803]);

@@ -54,7 +54,7 @@ fn many_queries_with_a_filter_give_each_query_its_own_hits() {
     let allow: Vec<_> = (0..COUNT).map(|row| row % 1000 < 700).collect();
     let mask = RowMask::from_bools(&allow);
     let queries = &numbers[..70 * DIM];
-    for codes in [None, Some(&codes)] {
+    for codes in [None, Some(codes.view())] {
         let corpus = Corpus {
             rows,
             keys: None,
@@ -88,7 +88,7 @@ fn searches_from_many_threads_do_not_disturb_each_other() {
                     let corpus = Corpus {
                         rows,
                         keys: None,
-                        codes: Some(codes),
+                        codes: Some(codes.view()),
                     };
                     let found = search_corpus(matrix(query), corpus, 3, None, Kernels::best());
                     assert_eq!(found.unwrap().keys[0], row as i64);

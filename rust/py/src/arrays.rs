@@ -37,6 +37,49 @@ pub fn bools<'py>(
     borrow::<bool, Ix1>(argument, "a contiguous (n,) bool array", value)
 }
 
+/// Borrow `value` as an (n,) array of another kind of number.
+pub fn numbers<'py, T: Element>(
+    argument: &str,
+    expected: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, T, Ix1>> {
+    borrow::<T, Ix1>(argument, expected, value)
+}
+
+/// Borrow `value` as a C-ordered (n, 2) int64 array.
+pub fn ranges<'py>(value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray<'py, i64, Ix2>> {
+    borrow::<i64, Ix2>("ranges", "a C-ordered (n, 2) int64 array", value)
+}
+
+/// The rows of such an array.
+pub fn pairs<'a>(
+    py: Python<'_>,
+    ranges: &'a PyReadonlyArray<'_, i64, Ix2>,
+) -> PyResult<&'a [[i64; 2]]> {
+    if ranges.as_array().ncols() != 2 {
+        let found = ranges.as_array().ncols();
+        let text = format!("ranges: expected 2 columns, got {found}");
+        return Err(shape_error(py, "ranges", &text));
+    }
+    Ok(ranges.as_slice()?.as_chunks::<2>().0)
+}
+
+/// Borrow `value` as a C-ordered (n, words) uint64 array.
+pub fn words2<'py>(
+    argument: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, u64, Ix2>> {
+    borrow::<u64, Ix2>(argument, "a C-ordered (n, words) uint64 array", value)
+}
+
+/// Borrow `value` as a C-ordered (n, bytes) uint8 array.
+pub fn bytes<'py>(
+    argument: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, u8, Ix2>> {
+    borrow::<u8, Ix2>(argument, "a C-ordered (n, bytes) uint8 array", value)
+}
+
 fn borrow<'py, T: Element, D: Dimension>(
     argument: &str,
     expected: &str,

@@ -15,16 +15,17 @@ import_exception!(openviking.errors, ShapeError);
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     let text = error.to_string();
     match *error {
-        Error::Length { argument, .. } | Error::Width { argument, .. } => {
-            located::<ShapeError>(py, &text, argument, None)
-        }
-        Error::Dim { argument, .. } => located::<ShapeError>(py, &text, argument, None),
+        Error::Length { argument, .. }
+        | Error::Width { argument, .. }
+        | Error::Dim { argument, .. }
+        | Error::Alignment { argument } => located::<ShapeError>(py, &text, argument, None),
         Error::NotFinite { argument, row, .. } => {
             located::<ShapeError>(py, &text, argument, Some(row))
         }
         Error::NotUnit { argument, row, .. } => {
             located::<InputError>(py, &text, argument, Some(row))
         }
+        Error::Range { .. } => located::<InputError>(py, &text, "ranges", None),
         Error::Zero { argument } => located::<InputError>(py, &text, argument, None),
         Error::NegativeLength { row, .. } => located::<InputError>(py, &text, "lengths", Some(row)),
         Error::DuplicateId { .. } | Error::KnownId { .. } => ConflictError::new_err(text),

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod errors;
+mod mapped;
 mod rowset;
 
 /// The custom operators of ONNX Runtime; named here so that their entry point is exported.
@@ -94,11 +95,23 @@ fn cpu_level() -> String {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add(
         "__all__",
-        ["RowSet", "cpu_level", "normalize", "plan_batches", "search"],
+        [
+            "MappedRows",
+            "RowSet",
+            "Signs",
+            "cpu_level",
+            "encode",
+            "normalize",
+            "plan_batches",
+            "search",
+        ],
     )?;
     module.add_function(wrap_pyfunction!(cpu_level, module)?)?;
+    module.add_function(wrap_pyfunction!(mapped::encode, module)?)?;
     module.add_function(wrap_pyfunction!(normalize, module)?)?;
     module.add_function(wrap_pyfunction!(plan_batches, module)?)?;
     module.add_function(wrap_pyfunction!(search, module)?)?;
+    module.add_class::<mapped::MappedRows>()?;
+    module.add_class::<mapped::Signs>()?;
     module.add_class::<rowset::RowSet>()
 }

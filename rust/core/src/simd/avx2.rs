@@ -175,3 +175,8 @@ fn fold_codes(sum: __m256i) -> i32 {
 pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals: &[f32]) -> u64 {
     scalar::reaching(floor, bound, dots, steps, residuals)
 }
+
+#[target_feature(enable = "avx2,fma")]
+pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
+    scalar::sign_sums_into(query, words, out);
+}

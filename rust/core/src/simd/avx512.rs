@@ -8,14 +8,18 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_pd,
     _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
     _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_fmadd_ps,
-    _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_reduce_add_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32,
+    _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_mov_epi8, _mm512_mul_ps,
+    _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_slli_epi32,
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
 
 /// How far ahead of the scan its prefetch is.
 const PREFETCH_LINES: usize = 96;
+
+/// How far ahead the prefetch of a scan over signs is.
+const PREFETCH_WORDS: usize = 256;
 
 /// Four accumulators cover 64 lanes and the latency of one multiply-add.
 type Sums = [__m512; 4];
@@ -267,5 +271,53 @@ pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals
     match scalar::reaching(floor, bound, last_dots, last_steps, last_residuals) {
         0 => mask,
         last => mask | last << done,
+    }
+}
+
+/// A word is the mask under which a line of the query is added up; four rows share its load.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
+    let width = query.len();
+    let (fours, rest) = out.as_chunks_mut::<4>();
+    let (in_fours, in_rest) = words.split_at(fours.len() * 4 * width);
+    for (group, sums) in fours.iter_mut().enumerate() {
+        let words = &in_fours[group * 4 * width..(group + 1) * 4 * width];
+        prefetch_words(words);
+        let (front, back) = words.split_at(2 * width);
+        let (row0, row1) = front.split_at(width);
+        let (row2, row3) = back.split_at(width);
+        let mut four = [_mm512_setzero_si512(); 4];
+        let together = row0.iter().zip(row1).zip(row2).zip(row3);
+        for (line, (((word0, word1), word2), word3)) in query.iter().zip(together) {
+            let line = load_line(line);
+            for (sum, word) in four.iter_mut().zip([word0, word1, word2, word3]) {
+                *sum = add_chosen(*sum, *word, line);
+            }
+        }
+        *sums = four.map(|sum| _mm512_reduce_add_epi32(sum));
+    }
+    for (row, sum) in rest.iter_mut().enumerate() {
+        let mut one = _mm512_setzero_si512();
+        for (line, word) in query.iter().zip(&in_rest[row * width..(row + 1) * width]) {
+            one = add_chosen(one, *word, load_line(line));
+        }
+        *sum = _mm512_reduce_add_epi32(one);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn add_chosen(sum: __m512i, word: u64, line: __m512i) -> __m512i {
+    let chosen = _mm512_maskz_mov_epi8(word, line);
+    _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), chosen)
+}
+
+/// Ask for the words of some rows ahead.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn prefetch_words(words: &[u64]) {
+    for line in words.chunks(8) {
+        let later = std::ptr::from_ref(&line[0]).wrapping_add(PREFETCH_WORDS);
+        _mm_prefetch::<_MM_HINT_T0>(later.cast());
     }
 }

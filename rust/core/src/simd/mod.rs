@@ -26,6 +26,16 @@ pub const LANES: usize = 64;
 #[repr(C, align(64))]
 pub struct Line(pub [u8; LANES]);
 
+impl Line {
+    /// View bytes as lines; `None` if they are not whole lines at a multiple of 64 bytes.
+    #[must_use]
+    pub fn slice_of(bytes: &[u8]) -> Option<&[Self]> {
+        // SAFETY: a `Line` is 64 bytes of any value, without padding.
+        let (before, lines, after) = unsafe { bytes.align_to::<Self>() };
+        (before.is_empty() && after.is_empty()).then_some(lines)
+    }
+}
+
 /// A query as two planes of signed bytes: number `j` is `128 * high[j] + low[j]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes<'a> {
@@ -242,6 +252,17 @@ impl Kernels {
         assert_eq!(query.high.len(), query.low.len(), "planes of one width");
         assert_eq!(codes.len(), query.high.len() * out.len(), "rows x lines");
         dispatch!(self, code_dots_into(query, codes, out));
+    }
+
+    /// For each row of `words`, the sum of the query's signed bytes whose bit is set.
+    ///
+    /// A word holds the bits of one line, lowest first. Exact.
+    ///
+    /// # Panics
+    /// If `words` does not hold `out.len()` rows of `query.len()` words.
+    pub fn sign_sums_into(self, query: &[Line], words: &[u64], out: &mut [i32]) {
+        assert_eq!(words.len(), query.len() * out.len(), "rows x words");
+        dispatch!(self, sign_sums_into(query, words, out));
     }
 
     /// The rows, at most 64, whose upper bound reaches `floor`, as bits.

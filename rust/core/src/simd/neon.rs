@@ -144,3 +144,8 @@ fn add_products(sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
 pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals: &[f32]) -> u64 {
     scalar::reaching(floor, bound, dots, steps, residuals)
 }
+
+#[target_feature(enable = "neon")]
+pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
+    scalar::sign_sums_into(query, words, out);
+}

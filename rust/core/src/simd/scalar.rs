@@ -181,3 +181,18 @@ pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals
     }
     mask
 }
+
+#[inline(always)]
+pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
+    let width = query.len();
+    for (row, sum) in out.iter_mut().enumerate() {
+        *sum = 0;
+        for (line, word) in query.iter().zip(&words[row * width..(row + 1) * width]) {
+            for (bytes, byte) in line.0.as_chunks::<8>().0.iter().zip(word.to_le_bytes()) {
+                for (bit, number) in bytes.iter().enumerate() {
+                    *sum += i32::from(number.cast_signed()) * i32::from(byte >> bit & 1);
+                }
+            }
+        }
+    }
+}
