@@ -25,6 +25,7 @@ from tests.chat.endpoint import (
 
 from openviking.chat import ChatClient
 from openviking.chat.client import ANSWER_BYTES_MAX
+from openviking.circuit import Circuit
 from openviking.errors import ChatError, ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def test_the_request_is_what_openai_documents():
             for stream in (False, True)
         ]
         assert endpoint.keys == [f"Bearer {KEY}"] * 2
-        assert client.stats() == {"model": "m", "running": 0, "last_error": None}
+        assert client.stats() == {
+            "model": "m", "running": 0, "circuit": "closed", "last_error": None,
+        }  # fmt: skip
 
 
 def test_without_a_key_none_is_sent():
@@ -168,6 +171,34 @@ def test_a_given_up_stream_and_a_closed_client_end_their_calls():
         asker.join(20)
         assert "closed" in str(failure[0])
         client.close()
+
+
+def test_an_endpoint_that_is_down_is_left_alone_and_then_tried_by_one():
+    now = [0.0]
+    with open_endpoint(answers(503, b"down")) as endpoint:
+        circuit = Circuit(2, 30.0, lambda: now[0])
+        client = ChatClient(endpoint.url, "m", key=KEY, timeout_s=20, tokens_max=7, circuit=circuit)
+        with closing(client):
+            for asked in (1, 2, 2):
+                with pytest.raises(ChatError, match="answered 503"):
+                    client.complete(TURNS)
+                assert len(endpoint.bodies) == asked
+            with pytest.raises(ChatError, match="left alone for 30 s"):
+                list(client.stream(TURNS))
+            endpoint.behave = says("back")
+            now[0] += 30
+            assert client.complete(TURNS) == "back"
+            assert client.stats()["circuit"] == "closed"
+
+
+def test_a_refused_key_or_an_odd_answer_is_no_outage():
+    with asking(answers(401, b"")) as (client, endpoint):
+        for behave in (answers(401, b""), answers(400, b""), answers(200, b"{}")) * 3:
+            endpoint.behave = behave
+            with pytest.raises(ChatError):
+                client.complete(TURNS)
+        assert len(endpoint.bodies) == 9
+        assert client.stats()["circuit"] == "closed"
 
 
 @pytest.mark.parametrize("key", ["a b", "a\nb", "käse", "a\x00"])

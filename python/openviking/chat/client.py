@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from openviking.chat import answers
+from openviking.circuit import Circuit
 from openviking.errors import ChatError, ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,17 @@ CALLS_MAX = 64
 ANSWER_BYTES_MAX = 4 << 20
 """Bytes of an answer that are read."""
 
+FAILURES_MAX = 3
+"""Failures in a row after which the endpoint is left alone."""
+
+RECOVERY_S = 30.0
+"""Seconds until one call may try it again."""
+
 _END = None
+
+
+class _OutageError(ChatError):
+    """The endpoint as a whole does not work, so that the next call would fail too."""
 
 
 class ChatClient:
@@ -41,19 +52,28 @@ class ChatClient:
         key: sent as bearer token; None sends none.
         timeout_s: seconds that a call may take from its beginning to the end of the answer.
         tokens_max: tokens of an answer.
+        circuit: leaves an endpoint alone that is down, so that not every message waits for it.
 
     Raises:
         ConfigError: the key cannot stand in a header; the message does not show it.
     """
 
     def __init__(
-        self, api_base: str, model: str, *, key: str | None, timeout_s: float, tokens_max: int
+        self,
+        api_base: str,
+        model: str,
+        *,
+        key: str | None,
+        timeout_s: float,
+        tokens_max: int,
+        circuit: Circuit | None = None,
     ) -> None:
         self.model = model
         self._key = checked_key(key)
         self._url = f"{api_base.rstrip('/')}/chat/completions"
         self._timeout_s = timeout_s
         self._tokens_max = tokens_max
+        self._circuit = circuit or Circuit(FAILURES_MAX, RECOVERY_S)
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -88,8 +108,13 @@ class ChatClient:
             call.cancel()
 
     def stats(self) -> dict[str, Any]:
-        """Return the model, answers under way, and what went wrong with the last one, if it did."""
-        return {"model": self.model, "running": self._running, "last_error": self.last_error}
+        """Return the model, answers under way, the circuit, and what went wrong last, if it did."""
+        return {
+            "model": self.model,
+            "running": self._running,
+            "circuit": self._circuit.state,
+            "last_error": self.last_error,
+        }
 
     def close(self) -> None:
         """Give up running calls and end the thread; may be called twice."""
@@ -127,6 +152,12 @@ class ChatClient:
         if self._running >= CALLS_MAX:
             call.close()
             raise ChatError(f"the chat model is busy: {CALLS_MAX} answers are being waited for")
+        if self._circuit.admit() == "refuse":
+            call.close()
+            raise ChatError(
+                f"the chat model failed {self._circuit.failures} times in a row and is left alone "
+                f"for {max(0.0, self._circuit.wait_s):.0f} s: {self.last_error}"
+            )
         self._running += 1
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -138,15 +169,23 @@ class ChatClient:
             raise self._failed(
                 f"could not be reached: {str(error) or type(error).__name__}"
             ) from None
+        except _OutageError as error:
+            self._circuit.fail()
+            self.last_error = str(error)
+            raise
         except ChatError as error:
             self.last_error = str(error)
             raise
         finally:
             self._running -= 1
+            # Another answer than an outage says that the endpoint is there.
+            self._circuit.release()
+        self._circuit.succeed()
         self.last_error = None
         return answer
 
     def _failed(self, what: str) -> ChatError:
+        self._circuit.fail()
         self.last_error = f"the chat model {self._clean(what)}"
         return ChatError(self.last_error)
 
@@ -187,7 +226,9 @@ class ChatClient:
 
     async def _refused(self, response: httpx2.Response) -> ChatError:
         said = self._clean(answers.reason(await self._body(response)))
-        return ChatError(f"the chat model answered {response.status_code}{said and ': '}{said}")
+        status = response.status_code
+        kind = _OutageError if status == 429 or status >= 500 else ChatError
+        return kind(f"the chat model answered {status}{said and ': '}{said}")
 
     async def _body(self, response: httpx2.Response) -> bytes:
         body = b""

@@ -100,8 +100,13 @@ def show(
 @click.argument("query", nargs=-1, required=True)
 @click.option("-k", "--max-results", type=int, default=10, show_default=True, help="At most.")
 @click.option("--session", "session_id", help="Only in this session.")
-@click.option("--wait", "wait_s", type=float, default=0.0, help="Seconds that new messages may "
-              "take to become findable by meaning; until then they are found by words.")  # fmt: skip
+@click.option(
+    "--wait",
+    "wait_s",
+    type=float,
+    default=0.0,
+    help="Seconds to wait for new messages to become findable by meaning; words find them at once.",
+)
 @namespace
 @model
 @storage

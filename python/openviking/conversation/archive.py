@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from openviking.conversation import scoring
@@ -177,12 +178,13 @@ class _Candidates:
         allowed = None if session is None else shelf.numbers_of(session)
         cosines = shelf.nearest(vector, scoring.WINDOWS_SCANNED, allowed)
         places = set(self._words)
+        windows_with = cache(shelf.windows_with)
         # A turn behind one that holds the words may be the answer to it.
-        places.update(behind for at in self._words for behind in shelf.windows_with(at)[1:2])
+        places.update(behind for at in self._words for behind in windows_with(at)[1:2])
         for number in cosines:
             if (owner := shelf.owner(number)) is not None:
                 places.update(shelf.window((owner.session, owner.seq)))
-        windows = {window for place in places for window in shelf.windows_with(place)}
+        windows = {window for place in places for window in windows_with(place)}
         missing = {n for window in windows for n in shelf.numbers_at(window)} - cosines.keys()
         cosines |= shelf.nearest(vector, len(missing), sorted(missing))
         best: dict[Place, float] = {}
@@ -192,7 +194,7 @@ class _Candidates:
                 best[at] = max(cosine, best.get(at, -1.0))
                 self._numbers.setdefault(at, owner.message)
         for place in places & self._numbers.keys():
-            windows_of = shelf.windows_with(place)
+            windows_of = windows_with(place)
             self._meanings[place] = scoring.window_meaning([best.get(at) for at in windows_of])
             for before in shelf.window(place)[-2:-1]:
                 self._previous[place] = before
