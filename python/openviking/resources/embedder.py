@@ -65,6 +65,8 @@ class Embedder(Background):
         return f"{self._encoder.build_id}/resources-{PASSAGES_VERSION}"
 
     def _catch_up(self) -> None:
+        if not self._nearby.is_whole:
+            self._load()
         self._sweep()
         while not self.is_closing:
             self._nearby.watch()
@@ -75,6 +77,16 @@ class Embedder(Background):
                 if not self._embed(group):
                     return
                 self._after = group[-1][0]
+
+    def _load(self) -> None:
+        """Read what the store has; of 100,000 resources that takes seconds, and nobody waits."""
+        self._nearby.watch()
+        for block in self._store.vectors(self.build_id):
+            if self.is_closing:
+                return
+            self._nearby.add(*block)
+        self._nearby.is_whole = True
+        self._store.load_words()
 
     def _groups(self, waiting: Sequence[StoredResource]) -> Iterator[list[_Cut]]:
         """Yield versions cut into pieces, so many together that they fill a few batches."""

@@ -30,6 +30,8 @@ class Nearby:
         self._changing = threading.Lock()
         self._gone: set[int] = set()
         self._owners: tuple[RowIds, RowIds] | None = None
+        self.is_whole = False
+        """Whether all that the store has was read."""
 
     def __len__(self) -> int:
         """Count the resources, those without any piece included."""

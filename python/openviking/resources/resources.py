@@ -59,8 +59,6 @@ class Resources:
         self._embedder: Embedder | None = None
         if encoder is not None:
             self._embedder = Embedder(self._store, passage_encoder or encoder, self._nearby)
-            for block in self._store.vectors(self._embedder.build_id):
-                self._nearby.add(*block)
             self._embedder.start()
 
     def put(

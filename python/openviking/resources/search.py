@@ -112,6 +112,8 @@ class Finder:
                 degraded = "no model is loaded; words alone were looked for"
             else:
                 vector = self._encoder.encode([text]).vectors
+                if not self._nearby.is_whole:
+                    degraded = "vectors are still being read; not all were compared"
                 scanned = max(scoring.PIECES_SCANNED, k * scoring.PIECES_PER_HIT)
                 candidates.add_near(self._nearby.nearest(vector, scanned, allowed))
                 candidates.add_near(self._nearby.best_of(vector, candidates.without_piece()))

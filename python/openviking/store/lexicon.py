@@ -19,6 +19,7 @@ import numpy as np
 from openviking.store.bags import HASH, K1, WordBag, word_hash
 from openviking.store.matches import FoundWord, WordMatches
 from openviking.store.postings import Postings, gather, postings_of
+from openviking.store.rows import RowTable
 from openviking.store.words import FUNCTION_WORDS
 
 if TYPE_CHECKING:
@@ -30,8 +31,15 @@ _COMMON_ROWS_MIN = 200
 _COMMON_SHARE = 0.5
 """A word of more skills than both say tells nothing, and would cost the most."""
 
-_RECENT_MIN, _RECENT_SHARE = 64, 0.125
-"""Skills changed since the arrays were built, at most; then they are built anew."""
+_RECENT_MAX = 64
+"""Bags that wait to be sorted into arrays: each search after a change sorts as many."""
+
+_DEAD_MIN, _DEAD_SHARE = 64, 0.125
+"""Dead rows at most; then the arrays are built anew without them."""
+
+_MERGED_FROM = 0.5
+"""An array that has grown to this share of the one before it is merged with it. So a row is sorted
+as often as the rows double, and a query meets a dozen arrays at most."""
 
 _MASKS_MAX = 64
 
@@ -43,32 +51,39 @@ _query_hash = lru_cache(maxsize=4096)(word_hash)
 class _State:
     """All words at one moment; never changed, but for what is computed when first asked for.
 
-    Rows number the skills: those of ``base`` first, then one for each of the ``recent`` bags.
-    A row whose skill has a newer one, or is gone, is dead.
+    Rows number the skills: those of the ``older`` arrays in their order, then one for each of the
+    ``recent`` bags. A row whose skill has a newer one, or is gone, is dead. ``ids`` grows with
+    every state that follows, which has the same list: the rows of this one are as many as
+    ``is_dead`` is long.
     """
 
     ids: list[str]
-    row_of: Mapping[str, int]
+    row_of: RowTable
     is_dead: NDArray[np.bool_]
-    base: Postings
-    recent: list[WordBag]
+    older: tuple[Postings, ...]
+    recent: tuple[WordBag, ...]
     dead_count: int = 0
     masks: dict[frozenset[str], NDArray[np.bool_]] = field(default_factory=dict)
     _recent_postings: Postings | None = None
 
+    @property
+    def rows(self) -> int:
+        """Count the rows, dead ones included."""
+        return len(self.is_dead)
+
     def parts(self) -> tuple[Postings, ...]:
         """Return the postings of older and of recent rows."""
         if not self.recent:
-            return (self.base,)
+            return self.older
         if self._recent_postings is None:
-            self._recent_postings = postings_of(self.recent, len(self.ids) - len(self.recent))
-        return (self.base, self._recent_postings)
+            self._recent_postings = postings_of(self.recent, self.rows - len(self.recent))
+        return (*self.older, self._recent_postings)
 
     def mask(self, among: frozenset[str]) -> NDArray[np.bool_]:
         """Return which rows are of *among*; remembered for the sets that are asked for again."""
         found = self.masks.get(among)
         if found is None:
-            found = np.zeros(len(self.ids), dtype=np.bool_)
+            found = np.zeros(self.rows, dtype=np.bool_)
             found[[row for skill_id in among if (row := self.row_of.get(skill_id)) is not None]] = 1
             if len(self.masks) >= _MASKS_MAX:
                 self.masks.clear()
@@ -76,15 +91,17 @@ class _State:
         return found
 
 
-_EMPTY = _State([], {}, np.zeros(0, np.bool_), postings_of([], 0), [])
+def _empty() -> _State:
+    return _State([], RowTable({}, {}), np.zeros(0, np.bool_), (), ())
 
 
 class Lexicon:
     """The words of all skills; safe from any thread. Searches never wait for a change."""
 
     def __init__(self) -> None:
-        self._state = _EMPTY
+        self._state = _empty()
         self._versions: dict[str, int] = {}
+        self._long_gone: frozenset[str] = frozenset()
         self._changing = threading.Lock()
 
     def update(self, bags: Mapping[str, WordBag | None], version: int) -> None:
@@ -102,6 +119,21 @@ class Lexicon:
             self._versions.update(dict.fromkeys(newer, version))
             if newer:
                 self._state = _changed(self._state, newer)
+            if _is_mostly_dead(self._state):
+                self._state = _compacted(self._state)
+                self._forget_versions()
+
+    def _forget_versions(self) -> None:
+        """Drop the versions of what has been gone since the last time; no change is that late."""
+        row_of = self._state.row_of
+        self._versions = {
+            skill_id: version
+            for skill_id, version in self._versions.items()
+            if skill_id not in self._long_gone or row_of.get(skill_id) is not None
+        }
+        self._long_gone = frozenset(
+            skill_id for skill_id in self._versions if row_of.get(skill_id) is None
+        )
 
     def match(
         self, stems: Mapping[str, str], limit: int, *, among: frozenset[str] | None = None
@@ -114,7 +146,7 @@ class Lexicon:
             among: only skills of these ids.
         """
         state = self._state
-        if limit <= 0 or not stems or not state.ids:
+        if limit <= 0 or not stems or not state.rows:
             return WordMatches(state.ids, {}, np.zeros(0), [], [])
         words = _telling(state, stems)
         scores = _scores(state, words)
@@ -135,7 +167,7 @@ def _telling(state: _State, stems: Mapping[str, str]) -> list[FoundWord]:
     grammar: dict[str, str] = {}
     for word, stem in stems.items():
         (grammar if word in FUNCTION_WORDS else content).setdefault(stem, word)
-    limit = max(_COMMON_ROWS_MIN, _COMMON_SHARE * len(state.ids))
+    limit = max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows)
     words = _look_up(state, content)
     telling = [word for word in words if word.skills <= limit]
     return telling or words + _look_up(state, grammar)
@@ -180,7 +212,7 @@ def _best(state: _State, scores: NDArray[np.float64], limit: int) -> list[int]:
 
 def _scores(state: _State, words: Sequence[FoundWord]) -> NDArray[np.float64]:
     """Add up bm25 for every row, dead ones included."""
-    count = len(state.ids) - state.dead_count
+    count = state.rows - state.dead_count
     rows: list[NDArray[np.int64]] = []
     gains: list[NDArray[np.float32]] = []
     for word in words:
@@ -189,46 +221,60 @@ def _scores(state: _State, words: Sequence[FoundWord]) -> NDArray[np.float64]:
             rows.append(part.rows[place])
             gains.append(part.shares[place] * np.float32((K1 + 1.0) * rarity))
     if not rows:
-        return np.zeros(len(state.ids))
+        return np.zeros(state.rows)
     # One pass that adds in the order of the words: equal skills get equal sums.
-    sums = np.bincount(np.concatenate(rows), np.concatenate(gains), len(state.ids))
+    sums = np.bincount(np.concatenate(rows), np.concatenate(gains), state.rows)
     return sums.astype(np.float64, copy=False)
 
 
 def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:
-    """Return the state after a change; recent rows join the base when they have become many."""
-    ids, row_of = list(state.ids), dict(state.row_of)
+    """Return the state after a change."""
     fresh = {skill_id: bag for skill_id, bag in bags.items() if bag is not None}
     is_dead = np.concatenate([state.is_dead, np.zeros(len(fresh), np.bool_)])
-    for skill_id in bags:
-        row = row_of.pop(skill_id, None)
-        if row is not None:
-            is_dead[row] = True
-    row_of.update(zip(fresh, range(len(ids), len(ids) + len(fresh)), strict=True))
-    ids += fresh
-    recent = [*state.recent, *fresh.values()]
-    dead_count = int(is_dead.sum())
-    changed = _State(ids, row_of, is_dead, state.base, recent, dead_count)
-    if max(len(recent), dead_count) > max(_RECENT_MIN, _RECENT_SHARE * len(ids)):
-        return _compacted(changed)
-    return changed
+    replaced = [row for skill_id in bags if (row := state.row_of.get(skill_id)) is not None]
+    is_dead[replaced] = True
+    rows = dict.fromkeys(bags, -1) | dict(zip(fresh, range(state.rows, len(is_dead)), strict=True))
+    # Behind the rows of every earlier state, none of which looks there.
+    state.ids.extend(fresh)
+    older, recent = state.older, (*state.recent, *fresh.values())
+    if len(recent) > _RECENT_MAX:
+        older, recent = _merged((*older, postings_of(recent, len(is_dead) - len(recent)))), ()
+    dead_count = state.dead_count + len(replaced)
+    return _State(state.ids, state.row_of.changed(rows), is_dead, older, recent, dead_count)
+
+
+def _merged(parts: tuple[Postings, ...]) -> tuple[Postings, ...]:
+    """Merge the last arrays while they are not much smaller than the ones before them."""
+    while len(parts) > 1 and len(parts[-1].rows) > _MERGED_FROM * len(parts[-2].rows):
+        parts = (*parts[:-2], _joined(parts[-2:]))
+    return parts
+
+
+def _joined(parts: Sequence[Postings]) -> Postings:
+    # Rows of a part are lower than those of the next: a stable sort keeps the rows of a word
+    # ascending.
+    return gather(
+        np.concatenate([np.repeat(part.hashes, np.diff(part.starts)) for part in parts]),
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.shares for part in parts]),
+        np.concatenate([part.bits for part in parts]),
+    )
+
+
+def _is_mostly_dead(state: _State) -> bool:
+    return state.dead_count > max(_DEAD_MIN, _DEAD_SHARE * state.rows)
 
 
 def _compacted(state: _State) -> _State:
     """Return the same words in one piece, without dead rows."""
-    parts = state.parts()
-    counts = [np.diff(part.starts) for part in parts]
-    hashes = [np.repeat(part.hashes, count) for part, count in zip(parts, counts, strict=True)]
-    rows = np.concatenate([part.rows for part in parts])
-    lives = ~state.is_dead[rows]
+    whole = _joined(state.parts())
+    hashes = np.repeat(whole.hashes, np.diff(whole.starts))
+    lives = ~state.is_dead[whole.rows]
     renumbered = np.cumsum(~state.is_dead, dtype=np.int64) - 1
-    # Base rows are lower than recent ones, so a stable sort keeps the rows of a word ascending.
-    base = gather(
-        np.concatenate(hashes)[lives],
-        renumbered[rows[lives]],
-        np.concatenate([part.shares for part in parts])[lives],
-        np.concatenate([part.bits for part in parts])[lives],
+    part = gather(
+        hashes[lives], renumbered[whole.rows[lives]], whole.shares[lives], whole.bits[lives]
     )
-    ids = [skill_id for skill_id, dead in zip(state.ids, state.is_dead, strict=True) if not dead]
-    row_of = {skill_id: row for row, skill_id in enumerate(ids)}
-    return _State(ids, row_of, np.zeros(len(ids), np.bool_), base, [])
+    alive = zip(state.ids, state.is_dead.tolist(), strict=False)
+    ids = [skill_id for skill_id, is_dead in alive if not is_dead]
+    row_of = RowTable({skill_id: row for row, skill_id in enumerate(ids)}, {})
+    return _State(ids, row_of, np.zeros(len(ids), np.bool_), (part,), ())

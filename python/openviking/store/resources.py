@@ -141,6 +141,9 @@ class ResourceStore(Protocol):
     def match(self, query: str, limit: int) -> WordMatches:
         """Return lexical hits among the newest versions; their ids are numbers as text."""
 
+    def load_words(self) -> None:
+        """Read into memory now what the first search would otherwise wait for."""
+
     def numbers(self, chosen: ResourceFilter) -> RowIds:
         """Return the numbers of all newest versions that pass, (n,) int64, in no order."""
 

@@ -107,15 +107,17 @@ def delete(connection: apsw.Connection, number: int) -> None:
         connection.execute(f"DELETE FROM {table} WHERE resource = ?", (number,))  # noqa: S608 - constants
 
 
-def has_missing(connection: apsw.Connection) -> bool:
-    """Whether any newest version lacks the facts and words of today."""
-    return bool(
-        connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM resources WHERE is_newest = 1 AND NOT EXISTS "
-            "(SELECT 1 FROM resource_terms WHERE resource = number "
-            "AND resource_terms.version = ?))",
-            (STEMS_VERSION,),
-        ).get
+def are_made(connection: apsw.Connection) -> bool:
+    """Whether every newest version has the facts and words of today, as note_made has said."""
+    made = connection.execute("SELECT value FROM meta WHERE key = 'resource_words'").get
+    return bool(made == str(STEMS_VERSION))
+
+
+def note_made(connection: apsw.Connection) -> None:
+    """Say that nothing is missing: what is written from now on brings its facts and words."""
+    connection.execute(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES ('resource_words', ?)",
+        (str(STEMS_VERSION),),
     )
 
 
@@ -159,41 +161,49 @@ class Selection:
     Attributes:
         source: what stands behind FROM.
         uri: the column that gives the order of the URIs.
+        number: the column of the versions' numbers.
         where: the conditions, joined.
         values: what is bound to them.
     """
 
     source: str
     uri: str
+    number: str
     where: str
     values: tuple[Any, ...]
 
 
-def selection(chosen: ResourceFilter, after: str | None = None) -> Selection:
+def selection(
+    chosen: ResourceFilter, after: str | None = None, *, wants_rows: bool = True
+) -> Selection:
     """Select the newest versions that pass, behind the URI *after*, expired ones included.
 
-    With metadata, the first key's facts lead, so that their index gives the order of the URIs.
+    With metadata, the first key's facts lead, so that their index gives the order of the URIs. They
+    are of newest versions only; where no other column is asked for (*wants_rows* false, no type, no
+    session), they say all.
     """
-    source, uri = "resources", "resources.target_uri"
-    conditions, values = ["is_newest = 1"], list[Any]()
+    source, uri, number = "resources", "resources.target_uri", "resources.number"
+    conditions, values = list[str](), list[Any]()
+    needs_rows = wants_rows or chosen.resource_type is not None or chosen.session_id is not None
     if chosen.metadata:
-        uri = "facts.target_uri"
-        source = "resource_facts AS facts JOIN resources ON number = facts.resource"
+        source, uri, number = "resource_facts AS facts", "facts.target_uri", "facts.resource"
         (key, value), *others = facts_of(chosen.metadata).items()
         conditions += ["facts.key = ?", "facts.value = ?"]
         values += [key, value]
         for other in others:
             conditions.append(
                 "EXISTS (SELECT 1 FROM resource_facts AS f "
-                "WHERE f.resource = number AND f.key = ? AND f.value = ?)"
+                "WHERE f.resource = facts.resource AND f.key = ? AND f.value = ?)"
             )
             values += other
-    if chosen.resource_type is not None:
-        conditions.append("resource_type = ?")
-        values.append(chosen.resource_type)
-    if chosen.session_id is not None:
-        conditions.append("session_id = ?")
-        values.append(chosen.session_id)
+    if chosen.metadata and needs_rows:
+        source = f"{source} JOIN resources ON resources.number = facts.resource"
+    if needs_rows or not chosen.metadata:
+        conditions.append("is_newest = 1")
+    for column in ("resource_type", "session_id"):
+        if (wanted := getattr(chosen, column)) is not None:
+            conditions.append(f"{column} = ?")
+            values.append(wanted)
     if chosen.prefix:
         conditions.append(f"{uri} >= ?")
         values.append(chosen.prefix)
@@ -203,18 +213,18 @@ def selection(chosen: ResourceFilter, after: str | None = None) -> Selection:
     if after is not None:
         conditions.append(f"{uri} > ?")
         values.append(after)
-    return Selection(source, uri, " AND ".join(conditions), tuple(values))
+    return Selection(source, uri, number, " AND ".join(conditions), tuple(values))
 
 
 def numbers(connection: apsw.Connection, chosen: ResourceFilter) -> RowIds:
     """Return the numbers of all newest versions that pass, expired ones included."""
-    which = selection(chosen)
+    which = selection(chosen, wants_rows=False)
     # One text instead of a row each: several times as fast from ten thousand numbers on.
     joined = connection.execute(
-        f"SELECT group_concat(number) FROM {which.source} WHERE {which.where}",  # noqa: S608 - constants
+        f"SELECT group_concat({which.number}) FROM {which.source} WHERE {which.where}",  # noqa: S608 - constants
         which.values,
     ).get
-    return np.array(joined.split(",") if joined else [], dtype=np.int64)
+    return np.fromstring(joined or "", dtype=np.int64, sep=",")
 
 
 def put_vectors(

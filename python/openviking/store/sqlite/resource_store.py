@@ -50,13 +50,14 @@ class SqliteResources:
     def _make_missing(self) -> None:
         """Make what older programs did not store; on a disk that takes no more, next time."""
         with self._database.reading() as connection:
-            if not resource_facts.has_missing(connection):
+            if resource_facts.are_made(connection):
                 return
         try:
             while self._database.write(
                 lambda connection: resource_facts.make_missing(connection, _MADE_AT_ONCE)
             ):
                 pass
+            self._database.write(resource_facts.note_made)
         except StoreError:
             return
 
@@ -144,6 +145,10 @@ class SqliteResources:
     def match(self, query: str, limit: int) -> WordMatches:
         """Return lexical hits among the newest versions; their ids are numbers as text."""
         return self._words().match(query_stems(query), limit)
+
+    def load_words(self) -> None:
+        """Read into memory now what the first search would otherwise wait for."""
+        self._words()
 
     def numbers(self, chosen: ResourceFilter) -> RowIds:
         """Return the numbers of all newest versions that pass, (n,) int64, in no order."""
