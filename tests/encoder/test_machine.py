@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from openviking.encoder.machine import instruction_set_id, processor_count
+from openviking.encoder.machine import (
+    instruction_set_id,
+    lower_thread_priority,
+    processor_count,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,3 +60,18 @@ def test_no_quota_or_a_generous_one_limits_nothing(tmp_path: Path, quota: str):
     (tmp_path / "cpu.max").write_text(quota)
 
     assert processor_count(tmp_path / "cpu.max") == processor_count(tmp_path / "none")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux")
+def test_a_thread_that_stands_back_takes_no_other_with_it():
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def niceness() -> int:
+        lower_thread_priority()
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    with ThreadPoolExecutor(1) as pool:
+        lowered = pool.submit(niceness).result()
+
+    assert lowered == max(before, 10)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from openviking.encoder.scheduler import ROWS_MAX, Scheduler
+from openviking.encoder.scheduler import ROWS_MAX, SHORT_TOKENS_MAX, Scheduler
 from openviking.errors import EncoderError, OverloadedError
 from openviking.vectors import plan_batches
 
@@ -103,28 +103,46 @@ def test_a_batch_keeps_to_its_tokens(model: Model, submit: Any):
     assert model.batches == [[100], [200, 300], [400]]
 
 
-def test_a_short_call_waits_for_one_bulk_batch_only(model: Model, submit: Any):
+def test_a_short_call_runs_beside_the_chunk_of_a_long_document(model: Model, submit: Any):
     bulk = submit(100, [16, 16, 16])
     assert model.entered.acquire(timeout=10)
+
     short = submit(200, [5])
 
+    # The document's first chunk is still in the model, held there, while the query is in it too.
+    assert model.entered.acquire(timeout=10)
+    assert model.batches == [[100], [200]]
+    assert not bulk.done()
     model.let()
-
     assert short.result(10).tolist() == [[200, 5]]
     assert bulk.result(10)[:, 1].tolist() == [16, 16, 16]
-    assert model.batches == [[100], [200], [101], [102]]
 
 
 def test_a_bulk_call_advances_under_a_stream_of_short_calls(model: Model, submit: Any):
-    bulk = submit(100, [16, 16])
-    assert model.entered.acquire(timeout=10)
     shorts = [submit(200 + number, [12]) for number in range(3)]
+    assert model.entered.acquire(timeout=10)
 
+    bulk = submit(100, [16, 16])
+
+    assert model.entered.acquire(timeout=10)
+    assert model.batches == [[200], [100]]
     model.let()
-
     assert all(short.result(10).shape == (1, 2) for short in shorts)
     assert bulk.result(10).shape == (2, 2)
-    assert model.batches == [[100], [200], [101], [201], [202]]
+
+
+def test_a_call_of_many_tokens_is_no_short_one_even_if_it_is_one_batch(model: Model):
+    scheduler = Scheduler(model.run, plan_batches, dim=2, batch_tokens=384, queue_max=4)
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(scheduler.encode, [np.full(SHORT_TOKENS_MAX + 1, 100, np.int64)])
+        assert model.entered.acquire(timeout=10)
+        short = pool.submit(scheduler.encode, [np.full(SHORT_TOKENS_MAX, 200, np.int64)])
+        assert model.entered.acquire(timeout=10)
+
+        assert model.batches == [[100], [200]]
+        model.let()
+        assert long.result(10).shape == short.result(10).shape == (1, 2)
+    scheduler.close()
 
 
 def test_two_bulk_calls_take_turns(model: Model, submit: Any):
@@ -201,7 +219,9 @@ def test_a_bulk_call_finds_room_when_the_short_lane_is_full(model: Model, submit
 
 def test_a_late_call_is_given_up_and_its_batches_are_not_run(model: Model, submit: Any):
     submit(100, [1])
-    assert model.entered.acquire(timeout=10)
+    submit(150, [16, 16])
+    for _ in range(2):
+        assert model.entered.acquire(timeout=10)
     late = [submit(200, [2], 0.01), submit(300, [16, 16], 0.01)]
 
     for call in late:
@@ -210,7 +230,15 @@ def test_a_late_call_is_given_up_and_its_batches_are_not_run(model: Model, submi
     model.let()
 
     assert submit(400, [2]).result(10).tolist() == [[400, 2]]
-    assert model.batches == [[100], [400]]
+    assert submit(500, [16, 16]).result(10).shape == (2, 2)
+    assert sorted(first for batch in model.batches for first in batch) == [
+        100,
+        150,
+        151,
+        400,
+        500,
+        501,
+    ]
 
 
 def test_closing_finishes_what_waits_and_refuses_the_rest(
@@ -236,7 +264,9 @@ def test_many_threads_get_their_own_rows(workers: int):
     def run(token_ids: Sequence[NDArray[np.int64]]) -> Vectors:
         return np.array([[ids[0], len(ids)] for ids in token_ids], dtype=np.float32)
 
-    scheduler = Scheduler(run, plan_batches, dim=2, batch_tokens=64, queue_max=100, workers=workers)
+    scheduler = Scheduler(
+        run, plan_batches, dim=2, batch_tokens=64, queue_max=100, bulk_workers=workers
+    )
 
     def call(seed: int) -> bool:
         random = np.random.default_rng(seed)

@@ -1,8 +1,8 @@
-"""One queue in front of the model: calls that wait together are encoded together, and fairly.
+"""Two lanes in front of the model: calls that wait together are encoded together, and fairly.
 
-A call whose texts fit into one batch waits in the short lane, any other in the bulk lane. Batches
-are taken from both lanes in turn, so a short call waits for at most one bulk batch, and a bulk call
-always advances. Short calls share batches; bulk calls take turns batch by batch.
+A call of few tokens waits in the short lane, any other in the bulk lane. Each lane has threads of
+its own, so a short call never waits for a long document: it runs beside the document's chunk, whose
+thread stands back for it. Short calls share batches; bulk calls take turns batch by batch.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from openviking.encoder.lanes import BulkLane, Call, ShortLane
+from openviking.encoder.machine import lower_thread_priority
 from openviking.errors import EncoderError, OverloadedError
 
 if TYPE_CHECKING:
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from openviking.encoder.lanes import Batch
     from openviking.types import Vectors
 
 ROWS_MAX = 64
 """Texts in one batch at most."""
+
+SHORT_TOKENS_MAX = 128
+"""Tokens of a call in the short lane, and of the batch that such calls share, at most.
+
+A batch of so many takes a quarter of the time of a full window, and no more per token.
+"""
 
 _RATE_START = 1000.0  # tokens per second, until the first batch has been measured
 _RATE_MEMORY = 0.9
@@ -46,21 +54,6 @@ class Plan(Protocol):
         """Split texts of (n,) *lengths* into batches of positions, within the two limits."""
 
 
-@dataclass(eq=False, slots=True)
-class _Call:
-    """One caller's texts: the batches still to run and the rows already computed."""
-
-    token_ids: Sequence[NDArray[np.int64]]
-    batches: deque[NDArray[np.int64]]
-    vectors: Vectors
-    missing: int
-    tokens: int
-    done: Future[Vectors]
-
-
-_Batch = list[tuple[_Call, "NDArray[np.int64]"]]
-
-
 class Scheduler:
     """Runs batches on worker threads; safe to call from any thread.
 
@@ -68,9 +61,9 @@ class Scheduler:
         run: computes one batch; called by the workers only.
         plan: splits a large call into batches.
         dim: width of the vectors.
-        batch_tokens: tokens in one batch at most; a longer text is a batch of its own.
+        batch_tokens: tokens in one bulk batch at most; a longer text is a batch of its own.
         queue_max: calls that may wait in each lane before new ones are refused.
-        workers: threads that run batches.
+        bulk_workers: threads that run bulk batches; one more runs the short ones.
 
     Attributes:
         queue_max: as above; may be set at any time.
@@ -85,7 +78,7 @@ class Scheduler:
         dim: int,
         batch_tokens: int,
         queue_max: int,
-        workers: int = 1,
+        bulk_workers: int = 1,
     ) -> None:
         self.queue_max = queue_max
         self.calls_admitted = 0
@@ -93,20 +86,18 @@ class Scheduler:
         self._plan = plan
         self._dim = dim
         self._batch_tokens = batch_tokens
-        self._short: deque[_Call] = deque()
-        self._bulk: deque[_Call] = deque()
-        self._bulk_ran_last = False
+        self._short_tokens = min(SHORT_TOKENS_MAX, batch_tokens)
+        self._lock = threading.Lock()
+        self._short = ShortLane(self._lock, tokens_max=self._short_tokens, rows_max=ROWS_MAX)
+        self._bulk = BulkLane(self._lock)
         self._tokens_waiting = 0
         self._tokens_per_s = _RATE_START
         self._is_closed = False
         self._process = os.getpid()
-        self._changed = threading.Condition()
-        self._workers = [
-            threading.Thread(target=self._work, name=f"openviking-encoder-{number}", daemon=True)
-            for number in range(workers)
+        self._workers = [self._start("short", self._short)]
+        self._workers += [
+            self._start(f"bulk-{number}", self._bulk) for number in range(bulk_workers)
         ]
-        for worker in self._workers:
-            worker.start()
 
     def encode(
         self, token_ids: Sequence[NDArray[np.int64]], deadline_s: float | None = None
@@ -138,101 +129,79 @@ class Scheduler:
         """Finish the calls that wait, refuse new ones, and stop the workers."""
         if os.getpid() != self._process:
             return  # the workers, and perhaps the lock, belong to the process that was forked
-        with self._changed:
+        with self._lock:
             self._is_closed = True
-            self._changed.notify_all()
+            self._short.ready.notify_all()
+            self._bulk.ready.notify_all()
         for worker in self._workers:
             if worker is not threading.current_thread():
                 worker.join()
 
-    def _admit(self, token_ids: Sequence[NDArray[np.int64]]) -> _Call:
+    def _admit(self, token_ids: Sequence[NDArray[np.int64]]) -> Call:
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-        fits = len(token_ids) <= ROWS_MAX and int(lengths.sum()) <= self._batch_tokens
-        if fits:
+        tokens = int(lengths.sum())
+        is_small = len(token_ids) <= ROWS_MAX
+        if is_small and tokens <= self._batch_tokens:
             batches = [np.arange(len(token_ids))]
         else:
             batches = list(self._plan(lengths, tokens_max=self._batch_tokens, rows_max=ROWS_MAX))
-        call = _Call(
+        call = Call(
             token_ids=token_ids,
             batches=deque(batches),
             vectors=np.empty((len(token_ids), self._dim), dtype=np.float32),
             missing=len(token_ids),
-            tokens=int(lengths.sum()),
+            tokens=tokens,
             done=Future(),
         )
-        lane = self._short if len(batches) == 1 else self._bulk
-        with self._changed:
+        lane = self._short if is_small and tokens <= self._short_tokens else self._bulk
+        with self._lock:
             if self._is_closed:
                 raise EncoderError("the encoder is closed; open a new one")
-            if len(lane) >= self.queue_max:
+            if len(lane.calls) >= self.queue_max:
                 raise OverloadedError(
-                    f"{len(lane)} calls wait for the encoder, at most {self.queue_max} may",
+                    f"{len(lane.calls)} calls wait for the encoder, at most {self.queue_max} may",
                     retry_after_s=self._retry_after_s(),
                 )
-            lane.append(call)
+            lane.calls.append(call)
             self.calls_admitted += 1
-            self._tokens_waiting += call.tokens
-            self._changed.notify()
+            self._tokens_waiting += tokens
+            lane.ready.notify()
         return call
 
-    def _work(self) -> None:
-        while batch := self._next_batch():
+    def _start(self, name: str, lane: BulkLane) -> threading.Thread:
+        name = f"openviking-encoder-{name}"
+        worker = threading.Thread(target=self._work, args=(lane,), name=name, daemon=True)
+        worker.start()
+        return worker
+
+    def _work(self, lane: BulkLane) -> None:
+        if lane is self._bulk:
+            lower_thread_priority()
+        while batch := self._next_batch(lane):
             started = time.perf_counter()
             tokens = self._finish(batch)
             elapsed_s = max(time.perf_counter() - started, 1e-6)
-            with self._changed:
+            with self._lock:
                 self._tokens_per_s *= _RATE_MEMORY
                 self._tokens_per_s += (1 - _RATE_MEMORY) * tokens / elapsed_s
 
-    def _next_batch(self) -> _Batch:
-        """Wait for work; an empty batch means that the scheduler is closed and drained."""
-        with self._changed:
+    def _next_batch(self, lane: BulkLane) -> Batch:
+        """Wait for work; an empty batch means that the scheduler is closed and the lane drained."""
+        with self._lock:
             while True:
-                batch = self._take()
+                self._tokens_waiting -= lane.remove_abandoned()
+                batch = lane.take()
+                self._tokens_waiting -= _tokens(batch)
+                if batch and lane.calls:
+                    lane.ready.notify()
                 if batch or self._is_closed:
                     return batch
-                self._changed.wait()
+                lane.ready.wait()
 
-    def _take(self) -> _Batch:
-        self._forget_abandoned()
-        if self._bulk and not (self._bulk_ran_last and self._short):
-            self._bulk_ran_last = True
-            call = self._bulk.popleft()
-            positions = call.batches.popleft()
-            if call.batches:
-                self._bulk.append(call)
-            self._count_out([(call, positions)])
-            return [(call, positions)]
-        self._bulk_ran_last = False
-        batch: _Batch = []
-        tokens = rows = 0
-        while self._short:
-            call = self._short[0]
-            tokens += call.tokens
-            rows += len(call.token_ids)
-            if batch and (tokens > self._batch_tokens or rows > ROWS_MAX):
-                break
-            self._short.popleft()
-            batch.append((call, call.batches.popleft()))
-        self._count_out(batch)
-        return batch
-
-    def _forget_abandoned(self) -> None:
-        for lane in (self._short, self._bulk):
-            for call in [call for call in lane if call.done.cancelled()]:
-                lane.remove(call)
-                for positions in call.batches:
-                    self._count_out([(call, positions)])
-
-    def _count_out(self, batch: _Batch) -> None:
-        self._tokens_waiting -= sum(_tokens(call, positions) for call, positions in batch)
-
-    def _finish(self, batch: _Batch) -> int:
+    def _finish(self, batch: Batch) -> int:
         """Compute *batch*, hand the rows to their calls, and return how many tokens it had."""
         try:
-            vectors = self._run(
-                [call.token_ids[position] for call, positions in batch for position in positions]
-            )
+            vectors = self._run([ids for call, positions in batch for ids in call.texts(positions)])
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who re-raises it
             if len(batch) > 1:
                 # One call's texts must not fail the calls that happened to share its batch.
@@ -243,11 +212,11 @@ class Scheduler:
         for call, positions in batch:
             self._deliver(call, positions, vectors[start : start + len(positions)])
             start += len(positions)
-        return sum(_tokens(call, positions) for call, positions in batch)
+        return _tokens(batch)
 
-    def _deliver(self, call: _Call, positions: NDArray[np.int64], rows: Vectors) -> None:
+    def _deliver(self, call: Call, positions: NDArray[np.int64], rows: Vectors) -> None:
         call.vectors[positions] = rows
-        with self._changed:
+        with self._lock:
             call.missing -= len(positions)
             if (
                 not call.missing
@@ -256,12 +225,9 @@ class Scheduler:
             ):
                 call.done.set_result(call.vectors)
 
-    def _fail(self, call: _Call, error: BaseException) -> None:
-        with self._changed:
-            if call in self._bulk:
-                self._bulk.remove(call)
-                for positions in call.batches:
-                    self._count_out([(call, positions)])
+    def _fail(self, call: Call, error: BaseException) -> None:
+        with self._lock:
+            self._tokens_waiting -= self._bulk.remove(call)
             if not call.done.done() and call.done.set_running_or_notify_cancel():
                 call.done.set_exception(error)
 
@@ -269,5 +235,5 @@ class Scheduler:
         return min(max(self._tokens_waiting / self._tokens_per_s, 0.1), 60.0)
 
 
-def _tokens(call: _Call, positions: NDArray[np.int64]) -> int:
-    return sum(len(call.token_ids[position]) for position in positions)
+def _tokens(batch: Batch) -> int:
+    return sum(call.tokens_at(positions) for call, positions in batch)
