@@ -147,7 +147,7 @@ class Lexicon:
         """
         state = self._state
         if limit <= 0 or not stems or not state.rows:
-            return WordMatches(state.ids, {}, np.zeros(0), [], [])
+            return WordMatches(state.ids, state.row_of, np.zeros(0), [], [])
         words = _telling(state, stems)
         scores = _scores(state, words)
         if state.dead_count:

@@ -12,11 +12,10 @@ from openviking.store.bags import FIELDS
 from openviking.types import WordMatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from openviking.store.postings import Postings
+    from openviking.store.rows import RowTable
 
 _FIELD_SETS = tuple(
     tuple(name for bit, name in enumerate(FIELDS) if bits >> bit & 1)
@@ -47,7 +46,7 @@ class WordMatches(Sequence[WordMatch]):
     def __init__(
         self,
         ids: Sequence[str],
-        row_of: Mapping[str, int],
+        row_of: RowTable,
         scores: NDArray[np.float64],
         best: Sequence[int],
         words: Sequence[FoundWord],
@@ -79,7 +78,7 @@ class WordMatches(Sequence[WordMatch]):
         row_of, scores = self._row_of, self._scores
         if not len(scores):
             return np.zeros(len(ids))
-        rows = [row_of.get(skill_id, -1) for skill_id in ids]
+        rows = row_of.rows(ids)
         found = scores[rows]
         if -1 in rows:
             found[np.array(rows) < 0] = 0.0
@@ -87,7 +86,7 @@ class WordMatches(Sequence[WordMatch]):
 
     def explain(self, ids: Sequence[str]) -> list[WordMatch | None]:
         """Say of any skills where they matched, and their rank; None for one without any word."""
-        rows = np.array([self._row_of.get(skill_id, -1) for skill_id in ids], dtype=np.int64)
+        rows = np.array(self._row_of.rows(ids), dtype=np.int64)
         terms: list[list[str]] = [[] for _ in ids]
         fields = [0] * len(ids)
         for word in self._words:

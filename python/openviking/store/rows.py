@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _CHANGES_MIN, _CHANGES_SHARE = 512, 1 / 64
 """Changes at most beside the large table; then it is copied, which costs milliseconds."""
@@ -35,6 +35,13 @@ class RowTable(Mapping[str, int]):
         for skill_id in [one for one, row in merged.items() if row < 0]:
             del table[skill_id]
         return RowTable(table, {})
+
+    def rows(self, ids: Iterable[str]) -> list[int]:
+        """Return the row of each id, -1 for one that has none; a search asks for a hundred."""
+        table, changes = self._table, self._changes
+        if not changes:
+            return [table.get(one, -1) for one in ids]
+        return [changes[one] if one in changes else table.get(one, -1) for one in ids]
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the row of an id; *default* if it has none."""
