@@ -272,3 +272,16 @@ def test_a_version_that_vanishes_while_it_is_embedded_does_not_come_back():
     nearby.add(np.array([7]), ids, vector)
     assert nearby.nearest(vector, 5) == {}
     assert len(nearby) == 0
+
+
+def test_a_filter_that_allows_thousands_stays_exact(tmp_path: Path):
+    store = SqliteStore(tmp_path)
+    resources = Resources(store)
+    resources.put_all([NewResource("deploy deploy", f"n/{at}", "noise") for at in range(2100)])
+    texts = ["nothing"] * 2100
+    for at in (5, 1000, 2099):
+        texts[at] = "at last, after many other words, we deploy"
+    resources.put_all([NewResource(text, f"k/{at}", "kept") for at, text in enumerate(texts)])
+    assert sorted(uris(resources, "deploy", resource_type="kept")) == ["k/1000", "k/2099", "k/5"]
+    assert len(uris(resources, "deploy", resource_type="noise", k=100)) == 100
+    store.close()

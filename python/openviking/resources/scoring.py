@@ -17,6 +17,10 @@ PIECES_PER_HIT = 8
 WORD_HITS = 50
 """Resources taken from the lexical side."""
 
+WORD_HITS_FILTERED = 2000
+"""Resources taken from the lexical side when a filter allows only some; if too few of these are
+allowed, every allowed one is looked up, so that a filter stays exact."""
+
 NEAR_MIN = 0.22
 """Cosine from which a resource has to do with the question. On benches/eval/requests (60 texts,
 200 questions that one of them answers, 40 that none does) it leaves 88 % of the former a hit and

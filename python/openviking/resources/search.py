@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,9 @@ class Finder:
         text, is_cut = clean_query(query)
         self._nearby.remove(self._store.hide_expired())
         allowed = None if chosen.is_open else self._store.numbers(chosen)
-        words = self._store.match(text, max(scoring.WORD_HITS, k))
+        # Of a filtered search, more are asked for: most of them may not be allowed.
+        taken = max(scoring.WORD_HITS, k) if allowed is None else scoring.WORD_HITS_FILTERED
+        words = self._store.match(text, taken)
         candidates = _Candidates(text, words, allowed, max(scoring.WORD_HITS, k))
         degraded = None
         try:
@@ -146,6 +149,7 @@ class _Candidates:
 
     def __init__(self, text: str, words: WordMatches, allowed: RowIds | None, limit: int) -> None:
         self.words = words
+        self._cosines: list[float] = []
         self._telling = frozenset(query_terms(text)) - FUNCTION_WORDS
         self._pieces: dict[int, tuple[int, float] | None] = dict.fromkeys(
             map(int, words.ids) if allowed is None else _best_of(words, allowed, limit)
@@ -161,6 +165,7 @@ class _Candidates:
 
     def ranked(self) -> list[tuple[int, float]]:
         """Return (number, score) of what has to do with the question, best first."""
+        self._cosines = sorted(-piece[1] for piece in self._pieces.values() if piece is not None)
         numbers = list(self._pieces)
         pieces = list(self._pieces.values())
         bm25 = self.words.scores_of([str(number) for number in numbers])
@@ -199,11 +204,10 @@ class _Candidates:
             start, end = trimmed(content, *map(int, found.spans[piece[0]]))
         else:
             start, end = quote(content, () if match is None else match.terms)
-        near = [known for known in self._pieces.values() if known is not None]
         why = ResourceWhy(
             meaning=None if piece is None else piece[1],
             words=0.0 if match is None else match.score,
-            semantic_rank=None if piece is None else 1 + sum(one[1] > piece[1] for one in near),
+            semantic_rank=None if piece is None else 1 + bisect_left(self._cosines, -piece[1]),
             lexical_rank=None if match is None else match.rank,
             fields=() if match is None else tuple(_FIELD_NAMES[name] for name in match.fields),
             terms=() if match is None else match.terms,
@@ -215,6 +219,16 @@ class _Candidates:
 
 def _best_of(words: WordMatches, allowed: RowIds, limit: int) -> Sequence[int]:
     """Return the best *limit* of the allowed versions in which a word of the query stands."""
+    if not len(allowed):
+        return []
+    if len(allowed) > scoring.WORD_HITS_FILTERED:
+        is_allowed = np.zeros(int(allowed.max()) + 1, dtype=bool)
+        is_allowed[allowed] = True
+        hits = np.array(words.ids, dtype=np.int64)
+        known = hits[hits < len(is_allowed)]
+        found: list[int] = known[is_allowed[known]].tolist()
+        if len(found) >= limit or len(hits) < scoring.WORD_HITS_FILTERED:
+            return found[:limit]
     scores = words.scores_of([str(number) for number in allowed.tolist()])
     matched = np.flatnonzero(scores)
     order = matched[np.lexsort((allowed[matched], -scores[matched]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -158,20 +159,20 @@ class SqliteResources:
 
     def get_many(self, numbers: Sequence[int]) -> list[FoundResource]:
         """Return those of *numbers* that are newest versions and have not expired, in order."""
-        now, found = self._now(), list[FoundResource]()
         with self._database.reading() as connection:
-            for number in numbers:
-                row = connection.execute(
-                    f"SELECT {resources.COLUMNS}, spans FROM resources "  # noqa: S608 - constants
-                    "LEFT JOIN resource_vectors ON resource = number "
-                    f"WHERE number = ? AND is_newest = 1 AND {resources.IS_ALIVE}",
-                    (number, now),
-                ).fetchone()
-                if row is not None:
-                    *columns, spans = row
-                    resource = resources.to_resource(tuple(columns))
-                    found.append(FoundResource(number, resource, resource_facts.spans_of(spans)))
-        return found
+            rows: list[Any] = connection.execute(
+                f"SELECT number, spans, {resources.COLUMNS} FROM resources "  # noqa: S608 - constants
+                "LEFT JOIN resource_vectors ON resource = number WHERE number IN "
+                f"(SELECT value FROM json_each(?)) AND is_newest = 1 AND {resources.IS_ALIVE}",
+                (json.dumps(list(numbers)), self._now()),
+            ).fetchall()
+        found = {
+            row[0]: FoundResource(
+                row[0], resources.to_resource(row[2:]), resource_facts.spans_of(row[1])
+            )
+            for row in rows
+        }
+        return [found[number] for number in numbers if number in found]
 
     def without_vectors(self, build_id: str, *, after: int, limit: int) -> list[StoredResource]:
         """Return newest versions behind the number *after* that have no vectors of that build."""
