@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -136,6 +138,32 @@ def test_the_archive_is_paged_exported_and_imported(client: CheckedClient):
     wrong = client.post("/conversation/import", json={"lines": "{", "session_id": "s"})
     assert wrong.status_code == 422
     assert wrong.json()["errors"][0]["loc"] == ["body", "lines", 1]
+
+
+def test_two_imports_of_one_file_at_once_double_nothing(client: CheckedClient):
+    lines = [json.dumps({"role": "user", "content": f"m{n}"}) for n in range(500)]
+    body = {"lines": "\n".join(lines), "session_id": "s"}
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: client.post("/conversation/import", json=body), range(3)))
+    assert sum(one.json()["appended"] for one in done) == 500
+    found = client.get("/conversation/s/messages", params={"limit": 1000}).json()["messages"]
+    assert [one["content"] for one in found] == [f"m{n}" for n in range(500)]
+
+
+def test_a_cut_import_is_named_by_its_line_and_goes_on(client: CheckedClient):
+    lines = [json.dumps({"role": "user", "content": f"m{n}"}) for n in range(300)]
+    cut = {"lines": "\n".join([*lines[:250], lines[250][:9]]), "session_id": "s"}
+    refused = client.post("/conversation/import", json=cut)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["loc"] == ["body", "lines", 251]
+    done = client.post("/conversation/import", json=cut | {"lines": "\n".join(lines)}).json()
+    assert (done["appended"], done["known"]) == (50, 250)
+
+
+def test_a_megabyte_is_kept_whole(client: CheckedClient):
+    text = "\u00e9\u202e\x00" * 250_000
+    said = say(client, text, session_id="s", role="note")
+    assert said["context_messages"][0]["content"] == text
 
 
 def test_a_resource_with_a_session_is_a_system_message_of_it(client: CheckedClient):

@@ -116,6 +116,18 @@ def test_an_end_counts_only_for_what_is_known(mind: Mind):
     assert [one.metadata["status"] for one in versions] == ["ended", "current"]
 
 
+def test_an_end_of_something_else_ends_nothing(mind: Mind):
+    mind.tell("I live in Paris. I work at Acme Robotics.")
+    mind.tell("I no longer live in Rome. I quit my job at Initech.")
+    assert sorted(mind.known("profile").values()) == [
+        "The user lives in Paris.", "The user works at Acme Robotics.",
+    ]  # fmt: skip
+    mind.tell("I don't live in Paris any more. I no longer work at Acme Robotics.")
+    assert sorted(mind.known("profile").values()) == [
+        "The user no longer lives there.", "The user no longer works there.",
+    ]  # fmt: skip
+
+
 def test_only_users_are_learned_from(mind: Mind):
     for role in ("assistant", "system", "tool", "note"):
         mind.conversations.of("ann").say("My name is Olga.", "s", role)

@@ -123,6 +123,9 @@ NOTHING = [
     "My laptop is broken.",
     "My car is German.",
     "I have to be honest on Friday.",
+    "I'm from the marketing team.", "Turns out I was wrong.", "Let's go with the blue one.",
+    "Remind me what the capital of Peru is.", "I will move to Madrid.", "I used to live in Paris.",
+    "I moved the files to Berlin.", "My boss is Carla.", "Hi, I'm new here.", "I chose to stay.",
     "I always wanted to sail.",
     "I joined Discord.",
     "My password is hunter2.",
@@ -151,6 +154,24 @@ def memories(said: str) -> list[str]:
 
 def slots(said: str) -> list[str]:
     return [f"{fact.rule.category}/{fact.slot}" for fact in extract(said)]
+
+
+@pytest.mark.parametrize(
+    ("said", "memory"),
+    [
+        ("Please call me Alex from now on.", "The user's name is Alex."),
+        ("I love my wife", "The user likes their wife."),
+        ("I prefer Python over JavaScript for scripting.",
+         "The user prefers Python over JavaScript."),
+        ("My flight to Rome is on 12 May", "The user's date: flight to Rome is on 12 May."),
+        ("I live in St. Petersburg.", "The user lives in St. Petersburg."),
+        ("I'm not from Berlin, I'm from Hamburg", "The user comes from Hamburg."),
+        ("Good morning, my name is Olga. What is your name?", "The user's name is Olga."),
+        ("I live in Paris (France).", "The user lives in Paris."),
+    ],
+)  # fmt: skip
+def test_values_end_where_they_end(said: str, memory: str):
+    assert memories(said) == [memory]
 
 
 def test_one_message_may_say_several_things():

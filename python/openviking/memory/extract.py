@@ -33,11 +33,13 @@ _MAY_TELL = re.compile(
 )
 _VALUE_GROUPS = ("v", "w", "x", "y")
 _STOPS = re.compile(
-    r"\s+(?:because|since|but|which|where|who|when|while|although|though|so|until|after|before|for|"
+    r"\s+(?:from now on|from today|going forward|because|since|"
+    r"but|which|where|who|when|while|although|though|so|until|after|before|for|"
     r"with|as|these days|now|currently|at the moment|last|this|right now|too|as well|again|"
     r"nowadays|instead|any ?more|already|by the way|btw|please|and|or)\b.*",
     re.IGNORECASE,
 )
+_POSSESSIVE = re.compile(r"\b(?:my|our)\b", re.IGNORECASE)
 _TAIL = re.compile(
     r"\s+(?:please|now|too|as well|by the way|btw|again|though|anyway)$", re.IGNORECASE
 )
@@ -49,7 +51,7 @@ _NO_VALUE = re.compile(
     re.IGNORECASE,
 )
 _NO_CLAUSE = re.compile(r"(?:not|nothing|it|that|this|those|them)\b(?! \w+ \w+ \w)", re.IGNORECASE)
-_ARTICLE = re.compile(r"^(?:an?|the|my|our|some)\s+", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:an?|the|my|our|their|some)\s+", re.IGNORECASE)
 _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -62,12 +64,14 @@ class Fact:
         rule: the rule that found it.
         slot: names it within its category.
         memory: what is remembered.
+        value: what the clause names, empty if nothing.
         sentence: the sentence in which it was said.
     """
 
     rule: Rule
     slot: str
     memory: str
+    value: str
     sentence: str
 
 
@@ -98,22 +102,22 @@ def _facts(clause: Clause) -> Iterator[Fact]:
         if values is not None:
             slot = _slot(_filled(rule.slot, values))
             if slot:
-                yield Fact(rule, slot, _filled(rule.memory, values), clause.sentence)
+                memory = _filled(rule.memory, values)
+                yield Fact(rule, slot, memory, values.get("v", ""), clause.sentence)
 
 
 def _values(match: re.Match[str], rule: Rule) -> dict[str, str] | None:
     """Return what fills the templates of *rule*; None if a value says nothing."""
     groups = match.groupdict()
-    values = {"other": groups.get("other") or "", "what": ""}
-    values["what"] = (groups.get("what") or groups.get("what2") or "").lower()
-    if "{v}" in rule.memory or "{v}" in rule.slot:
-        raw = next((groups[name] for name in _VALUE_GROUPS if groups.get(name)), "")
+    values = {"what": (groups.get("what") or groups.get("what2") or "").lower()}
+    raw = next((groups[name] for name in _VALUE_GROUPS if groups.get(name)), None)
+    if raw is not None:
         value = _clean(raw, is_long=rule.is_long)
         if value is None:
             return None
         values["v"] = value
         values["an"] = "an" if value[0].lower() in "aeiou" else "a"
-    values["other"] = values["other"].strip()
+    values["other"] = _clean(groups.get("other") or "", is_long=False) or ""
     sides = [_ARTICLE.sub("", side) for side in (values.get("v", ""), values["other"]) if side]
     values["pair"] = " or ".join(sorted(sides, key=str.casefold))
     return values
@@ -122,7 +126,7 @@ def _values(match: re.Match[str], rule: Rule) -> dict[str, str] | None:
 def _clean(raw: str, *, is_long: bool) -> str | None:
     value = " ".join(raw.split())
     if not is_long:
-        value = _STOPS.sub("", value)
+        value = _POSSESSIVE.sub("their", _STOPS.sub("", value))
     value = _TAIL.sub("", value).strip(" .!…,;:-'")
     empty = _NO_CLAUSE if is_long else _NO_VALUE
     if not re.search(r"\w", value) or empty.match(value):

@@ -211,7 +211,7 @@ class Memories(Background):
     def _note(self, found: ArchivedMessage, fact: Fact, uri: str) -> None:
         """Write a memory, unless it is known, older than what is known, or ends nothing."""
         current = self._current(uri)
-        if fact.rule.is_end and (current is None or current.metadata.get("status") == "ended"):
+        if fact.rule.is_end and not _can_end(fact, current):
             return
         if current is not None and not _is_later(found, current):
             return
@@ -266,6 +266,14 @@ class Memories(Background):
             if current is not None:
                 found.append(current)
         return found
+
+
+def _can_end(fact: Fact, current: Resource | None) -> bool:
+    """Tell whether there is something to end, and it is what the clause names."""
+    if current is None or current.metadata.get("status") == "ended":
+        return False
+    # Where the slot does not name it: "I no longer live in Rome" ends no life in Paris.
+    return "{v}" in fact.rule.slot or fact.value.casefold() in current.content.casefold()
 
 
 def _is_later(found: ArchivedMessage, current: Resource) -> bool:

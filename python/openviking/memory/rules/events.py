@@ -32,7 +32,7 @@ EVENTS: tuple[Rule, ...] = (
         pattern(rf"(?:{WE}(?:'ll| will| are going to|'re going to)(?: just)? (?:go|stick) with |"
                  rf"{WE}(?:'ve| have)? (?:decided on|settled on|opted for|chose) |"
                  rf"let's (?:go|stick) with )(?!{VAGUE}|(?:the )?(?:first|second|third|last|former|"
-                 r"latter|other)\b|option\b|yours\b|to\b)<v>"),
+                 r"latter|other|\w+ one)\b|option\b|yours\b|to\b)<v>"),
         "decision-use-{v}", "Decided: use {v}.",
         (("Let's go with SQLite.", "Decided: use SQLite."),
          ("we settled on the blue tiles", "Decided: use the blue tiles.")),
@@ -88,7 +88,7 @@ EVENTS: tuple[Rule, ...] = (
         pattern(r"(?:i have|i've got|i have got|we have|we've got) "
                  rf"(?P<v>(?:an?|my|the|our) (?:[\w'-]+ ){{0,3}}(?:{_OCCASION}) "
                  rf"(?:with .{{2,30}} )?{_WHEN}.{{2,60}})|"
-                 rf"(?:my|our) (?P<w>(?:[\w'-]+ ){{0,2}}(?:{_OCCASION}) "
+                 rf"(?:my|our) (?P<w>(?:[\w'-]+ ){{0,2}}(?:{_OCCASION})(?: to [\w ]{{2,30}}?)? "
                  rf"(?:is|starts|leaves|departs) {_WHEN}.{{2,60}})"),
         "event-{v}", "The user's date: {v}.",
         (("I have a dentist appointment on Tuesday at 9.",

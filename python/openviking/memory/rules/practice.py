@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from openviking.memory.rules.rule import DAY, PAST, WE, Rule, pattern
 
-_FINE = "fine|well|ok|okay|great|good|bad|nice|badly|nothing|to be (?:fine|nothing|ok|okay)"
+_FINE = (
+    "i\\b|we\\b|you\\b|he\\b|she\\b|they\\b|"
+    "fine|well|ok|okay|great|good|bad|nice|badly|nothing|to be (?:fine|nothing|ok|okay)"
+)
 
 PRACTICE: tuple[Rule, ...] = (
     Rule(

@@ -69,8 +69,19 @@ PROFILE: tuple[Rule, ...] = (
          ("we relocated to the south of France", "The user lives in the south of France.")),
     ),
     Rule(
+        "home ended", "profile",
+        pattern(r"i no longer live (?:in|at|near) <v>|"
+                r"i (?:don't|do not) live (?:in|at|near) <w> any ?more|"
+                r"i(?:'ve| have)? moved (?:out of|away from) <x>"),
+        "home", "The user no longer lives there.",
+        (("I don't live in Paris anymore.", "The user no longer lives there."),
+         ("I've moved away from Paris", "The user no longer lives there.")),
+        is_end=True,
+    ),
+    Rule(
         "origin", "profile",
-        pattern(r"(?:i come|i'm|i am|i'm originally|i am originally|i originally come) from <v>|"
+        pattern(r"(?:i come|i'm|i am|i'm originally|i am originally|i originally come) from "
+                r"(?-i:(?=[A-ZÀ-Ý]|an? |the (?:north|south|east|west|coast)))<v>|"
                  r"i grew up in <w>"),
         "origin", "The user comes from {v}.",
         (("I'm originally from Gdansk.", "The user comes from Gdansk."),
@@ -87,9 +98,9 @@ PROFILE: tuple[Rule, ...] = (
     ),
     Rule(
         "employer ended", "profile",
-        pattern(r"i no longer work (?:at|for) .*|i don't work (?:at|for) .* any ?more|"
-                 r"i(?:'ve| have)? (?:quit|left) my job.*|i(?: got| was|'ve been) laid off.*|"
-                 r"i stopped working (?:at|for) .*"),
+        pattern(r"i no longer work (?:at|for) <v>|i (?:don't|do not) work (?:at|for) <w> any ?more|"
+                 r"i(?:'ve| have)? (?:quit|left) my job(?: (?:at|with) <x>)?|"
+                 r"i(?: got| was|'ve been) laid off.*|i stopped working (?:at|for) <y>"),
         "employer", "The user no longer works there.",
         (("I quit my job at Acme.", "The user no longer works there."),
          ("I no longer work for Initech", "The user no longer works there.")),
