@@ -81,6 +81,8 @@ class Engine:
 
     def __init__(self, settings: Settings, encoder: TextEncoder, store: Store) -> None:
         self.settings = settings
+        # Before any thread is started: a key that no header can carry is an error.
+        self.chat = open_chat(settings.llm, api_key(settings.llm))
         self.cache = EmbeddingCache(settings.cache.bytes_max, ttl_s=settings.cache.ttl_s)
         self.shared_cache = SharedCache.configured(settings.cache, encoder)
         self.encoder = CachedEncoder(encoder, self.cache, self.shared_cache)
@@ -94,7 +96,6 @@ class Engine:
         self.resources = Resources(store, self.encoder, passage_encoder=encoder)
         self.commands = Commands(settings.commands.folders)
         self.performance = Recorder(ENGINE_METRICS)
-        self.chat = open_chat(settings.llm, api_key(settings.llm))
         self.lifetimes = Lifetimes.of(settings.conversation)
         self.memories = Memories.of(settings.memory, store.memories, self.resources)
         self.memories.start()
@@ -228,12 +229,9 @@ class Engine:
 
     def _find_resources(self, query: str, k: int) -> list[tuple[str, str, float]]:
         # Memories are somebody's: each owner is answered with their own, by another way.
-        found = [
-            (hit.resource.target_uri, hit.passage.text, hit.score)
-            for hit in self.resources.search(query, k=k + _MEMORIES_PASSED_OVER).hits
-            if not hit.resource.target_uri.startswith(MEMORIES)
-        ]
-        return found[:k]
+        hits = self.resources.search(query, k=k + _MEMORIES_PASSED_OVER).hits
+        shared = [hit for hit in hits if not hit.resource.target_uri.startswith(MEMORIES)]
+        return [(hit.resource.target_uri, hit.passage.text, hit.score) for hit in shared[:k]]
 
     def warm(self) -> None:
         """Do what the first request would otherwise wait for; a server calls it before it is ready.

@@ -3,79 +3,21 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.memory.conftest import CATEGORIES, Mind, opened
 
 from openviking.conversation import Conversations, Lifetimes, Sources
 from openviking.encoder.fake import HashingEncoder
 from openviking.errors import NotFoundError, StoreError
-from openviking.memory import PREFIX, Category, Memories
+from openviking.memory import PREFIX, Memories
 from openviking.resources import Resources
-from openviking.store import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-CATEGORIES: tuple[Category, ...] = (
-    "profile",
-    "preferences",
-    "entities",
-    "events",
-    "cases",
-    "patterns",
-)
-
-
-class Mind:
-    """Conversations that learn, and what they have learned."""
-
-    def __init__(self, store: SqliteStore, **options: Any) -> None:
-        self.store = store
-        self.resources = Resources(store, HashingEncoder())
-        lifetimes = options.pop("lifetimes", None)
-        options = {"categories": CATEGORIES} | options
-        self.memories = Memories(store.memories, self.resources, **options)
-        self.memories.start()
-        sources = Sources(memory=self.memories)
-        self.conversations = Conversations(
-            store, HashingEncoder(), sources=sources, lifetimes=lifetimes
-        )
-
-    def close(self) -> None:
-        self.conversations.close()
-        self.memories.close()
-        self.resources.close()
-
-    def tell(self, text: str, session: str = "s", user: str = "ann", agent: str = "") -> Any:
-        said = self.conversations.of(user, agent).say(text, session)
-        assert self.memories.wait_until_idle(20)
-        return said
-
-    def known(self, tail: str = "") -> dict[str, str]:
-        page = self.resources.list(prefix=PREFIX + tail)
-        return {one.target_uri.removeprefix(PREFIX): one.content for one in page.resources}
-
-
-@contextmanager
-def opened(store: SqliteStore, **options: Any) -> Iterator[Mind]:
-    with closing(Mind(store, **options)) as mind:
-        yield mind
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    with closing(SqliteStore(tmp_path / "store")) as found:
-        yield found
-
-
-@pytest.fixture
-def mind(store: SqliteStore) -> Iterator[Mind]:
-    with opened(store) as found:
-        yield found
+    from openviking.store import SqliteStore
 
 
 def test_what_is_told_becomes_a_resource_that_names_its_message(mind: Mind):
@@ -144,43 +86,6 @@ def test_a_question_is_answered_with_the_memory_and_its_source(mind: Mind):
     assert passage.text == 'The user\'s name is Olga. (message first#1: "My name is Olga.")'
     assert passage.text in reply.text
     assert reply.passages[0] == passage
-
-
-def test_memories_of_one_owner_never_reach_another(mind: Mind):
-    mind.tell("My name is Olga and my dog is called Rex.", user="ann")
-    mind.resources.wait_until_embedded()
-    for user, agent in (("bob", ""), ("", ""), ("ann", "bot"), ("", "ann"), ("ann2", "")):
-        reply = mind.tell(
-            "what is my name? My name is what? dog called Rex?", "s", user, agent
-        ).reply
-        assert "Olga" not in reply.text, (user, agent)
-        assert all(one.kind != "memory" for one in reply.passages)
-
-
-def test_owners_with_odd_names_do_not_meet(mind: Mind):
-    for number, user in enumerate(
-        ("a/b", "a%2Fb", "a", "a,agent:b", "x" * 256, "x" * 255, "\u202ea")
-    ):
-        mind.tell(f"My name is N{number}.", user=user)
-    mind.tell("My name is Bot.", user="a", agent="b")
-    assert sorted(mind.known().values()) == sorted(
-        [*(f"The user's name is N{n}." for n in range(7)), "The user's name is Bot."]
-    )
-
-
-def test_sessions_of_nobody_in_particular_do_not_share(mind: Mind):
-    mind.tell("My name is Olga.", "s", user="")
-    mind.resources.wait_until_embedded()
-    assert "Olga" in mind.tell("what is my name", "s", user="").reply.text
-    assert "Olga" not in mind.tell("what is my name", "t", user="").reply.text
-
-
-def test_on_a_machine_of_one_person_they_do(store: SqliteStore):
-    with opened(store, is_shared=True) as mind:
-        mind.tell("My name is Olga.", "s", user="")
-        mind.resources.wait_until_embedded()
-        assert "Olga" in mind.tell("what is my name", "t", user="").reply.text
-        assert list(mind.known()) == ["profile/everyone/name"]
 
 
 def test_memories_go_with_their_only_message(mind: Mind, store: SqliteStore):

@@ -30,6 +30,9 @@ RECALLED_MAX = 5
 MEMORIES_MAX = 5
 """Memories that are quoted in one answer."""
 
+NEAR_MAX = 2
+"""Found messages whose memories are quoted whatever the search of memories says."""
+
 SKILLS_MAX = 3
 """Skills that are named in one answer."""
 
@@ -121,7 +124,7 @@ class Gatherer:
         memory = self._sources.memory
         if memory is None:
             return []
-        near = [hit.message for hit in hits[:QUOTED_MAX]]
+        near = [hit.message for hit in hits[:NEAR_MAX]]
         found = _asked(
             lambda: memory.recall(namespace, session_id, text, messages=near, k=MEMORIES_MAX), notes
         )
