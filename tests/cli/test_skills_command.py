@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openviking.skills.search import QUERY_CHARS_REFUSED
+from openviking.retrieval.query import QUERY_CHARS_REFUSED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ def test_nothing_that_fits_is_no_error(imported: Run):
     [
         (["x", "-k", "0"], "at least 1"),
         (["x", "-k", "1000000000"], "at most 1000"),
-        (["  "], "query is empty"),
+        (["  "], "got nothing"),
         ([], "Missing argument 'QUERY"),
         (["x" * (QUERY_CHARS_REFUSED + 1)], "at most"),
     ],

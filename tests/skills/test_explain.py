@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import scoring
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def test_every_number_of_a_score_adds_up(stocked: Skills):
     for reasons in explanation.hits:
         whole, *parts = reasons.parts
         assert len(parts) == 2
-        assert reasons.score == reasons.meaning + scoring.WORDS_WEIGHT * reasons.words
+        assert reasons.score == reasons.meaning + WORDS_WEIGHT * reasons.words
         pooled = (whole.meaning + max(part.meaning for part in parts)) / 2
         assert reasons.meaning == pytest.approx(pooled)
         for part in reasons.parts:
@@ -64,7 +65,7 @@ def test_a_query_that_is_turned_away_names_what_was_nearest(stocked: Skills):
     assert explanation.hits == ()
     assert fitness.evidence < fitness.threshold
     assert f"< {fitness.threshold}" in fitness.sum
-    words = scoring.WORDS_WEIGHT * fitness.best_words
+    words = WORDS_WEIGHT * fitness.best_words
     counted = fitness.best - fitness.usual_best + words
     assert fitness.evidence == pytest.approx(
         counted - scoring.RESEMBLANCE_SHARE * fitness.resemblance

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from openviking.skills.search import QUERY_CHARS_MAX
+from openviking.retrieval.query import QUERY_CHARS_MAX
 from openviking.types import Skill
 
 if TYPE_CHECKING:

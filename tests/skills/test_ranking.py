@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import Skills, Why, scoring
 from openviking.skills.background import LIKE_SENTENCES, SENTENCES
 from openviking.skills.parts import query_parts
@@ -93,7 +94,7 @@ def plain_search(
         meaning[i] = pooled[0]
         if len(pooled) > 1:
             meaning[i] += scoring.PART_SHARE * (max(pooled[1:]) - pooled[0])
-    score = {i: meaning[i] + scoring.WORDS_WEIGHT * bm25.get(i, 0.0) for i in meaning}
+    score = {i: meaning[i] + WORDS_WEIGHT * bm25.get(i, 0.0) for i in meaning}
     ranked = sorted(near, key=lambda i: (-meaning[i], i))
     usual = encoder.encode(SENTENCES).vectors
     evidence = scoring.fit_evidence(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from openviking.errors import InputError, LimitError
+from openviking.retrieval.fusion import WORDS_WEIGHT
+from openviking.retrieval.query import HITS_MAX, QUERY_CHARS_MAX, QUERY_CHARS_REFUSED
 from openviking.skills import scoring
-from openviking.skills.search import HITS_MAX, QUERY_CHARS_MAX, QUERY_CHARS_REFUSED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,7 @@ def test_the_score_is_the_documented_sum(stocked: Skills):
 
     assert len({hit.why.words for hit in hits}) > 1
     for hit in hits:
-        words = scoring.WORDS_WEIGHT * hit.why.words
+        words = WORDS_WEIGHT * hit.why.words
         assert hit.score == pytest.approx(hit.why.meaning + words)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from openviking.conversation import scoring
 from openviking.errors import BackendError, InputError, LimitError, NotFoundError, OverloadedError
+from openviking.retrieval.query import HITS_MAX, clean_query
 from openviking.store.words import query_terms
 
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
     from openviking.conversation.shelf import Place, Shelf, Shelves
     from openviking.store.port import ConversationStore
     from openviking.types import Message, MessageHit, Namespace, TextEncoder, Vectors
-
-QUERY_CHARS_MAX = 4000
-"""Characters of a query that are used: more than the encoder reads."""
-
-QUERY_CHARS_REFUSED = 1 << 20
-"""A longer query is an error."""
-
-HITS_MAX = 1000
-"""Messages that one search returns at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,7 @@ class Archive:
         if not 1 <= limit <= HITS_MAX:
             kind = InputError if limit < 1 else LimitError
             raise kind(f"limit: expected 1 to {HITS_MAX}, got {limit}", loc=("limit",))
-        text = clean_query(query)
+        text, _ = clean_query(query)
         words = self._store.match(namespace, session_id, _telling(text), limit=scoring.WORD_HITS)
         found = _Candidates(words)
         degraded = None
@@ -131,25 +123,6 @@ class Archive:
 
 def _telling(text: str) -> list[str]:
     return [term for term in query_terms(text) if term not in scoring.STOP_WORDS]
-
-
-def clean_query(query: str) -> str:
-    """Return the usable beginning of *query*.
-
-    Raises:
-        InputError: the query holds nothing but white space.
-        LimitError: it has more than ``QUERY_CHARS_REFUSED`` characters.
-    """
-    if len(query) > QUERY_CHARS_REFUSED:
-        raise LimitError(
-            f"query: expected at most {QUERY_CHARS_REFUSED} characters, got {len(query)}",
-            loc=("query",),
-        )
-    # A lone surrogate has no UTF-8 form: neither the tokenizer nor the store could take it.
-    text = query.encode("utf-8", "replace").decode("utf-8").replace("\0", " ").strip()
-    if not text:
-        raise InputError("query: expected a question, got nothing", loc=("query",))
-    return text[:QUERY_CHARS_MAX].rstrip()
 
 
 @dataclass(frozen=True, slots=True)

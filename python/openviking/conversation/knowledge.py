@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from openviking.conversation.archive import QUERY_CHARS_MAX
 from openviking.conversation.passages import speaker
 from openviking.conversation.window import WINDOW_MESSAGES
 from openviking.errors import BackendError, OverloadedError
+from openviking.retrieval.query import QUERY_CHARS_MAX
 from openviking.types import Namespace
 
 if TYPE_CHECKING:

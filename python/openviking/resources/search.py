@@ -11,7 +11,7 @@ import numpy as np
 from openviking.errors import BackendError, OverloadedError
 from openviking.resources import scoring
 from openviking.resources.passages import quote, trimmed
-from openviking.retrieval.fusion import STANDOUT_HITS, fused_score, words_weight
+from openviking.retrieval.fusion import fused_score
 from openviking.retrieval.query import clean_query
 from openviking.store.words import FUNCTION_WORDS, query_terms
 
@@ -171,10 +171,7 @@ class _Candidates:
         bm25 = self.words.scores_of([str(number) for number in numbers])
         is_known = np.array([piece is not None for piece in pieces], dtype=bool)
         meaning = np.array([scoring.UNKNOWN_MEANING if p is None else p[1] for p in pieces])
-        top = sorted(bm25.tolist(), reverse=True)[: STANDOUT_HITS + 1]
-        top = [score for score in top if score > 0]
-        best = top[0] if top else 0.0
-        score = fused_score(meaning, bm25, best, words_weight(top))
+        score = fused_score(meaning, bm25)
         is_near = np.where(is_known, meaning >= scoring.NEAR_MIN, bm25 > 0)
         is_near |= (bm25 >= scoring.NEAR_WORDS_MIN) & (meaning >= scoring.NEAR_WORDS_MEANING_MIN)
         self._add_complete(numbers, bm25, is_near)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openviking.errors import NotFoundError
+from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import scoring
 from openviking.skills.passages import summary_text
 
@@ -164,7 +165,7 @@ def _fitness(ranking: Ranking, background: Background) -> Fitness:
         sum=(
             f"{ranking.fitness:.3f} = best meaning {best:.3f} - usual best {usual:.3f} - "
             f"{scoring.RESEMBLANCE_SHARE} x likeness to small talk {like:.3f} + "
-            f"{scoring.WORDS_WEIGHT} x bm25 {counted:.2f}; {relation} {scoring.FIT_MIN}"
+            f"{WORDS_WEIGHT} x bm25 {counted:.2f}; {relation} {scoring.FIT_MIN}"
         ),
     )
 
@@ -207,9 +208,7 @@ def _part_meanings(ranking: Ranking, number: int, texts: Sequence[str]) -> tuple
 
 def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning]) -> str:
     """Write the sum of one score, from the cosines on."""
-    lines = [
-        f"score {score:.3f} = meaning {meaning:.3f} + {scoring.WORDS_WEIGHT} x bm25 {words:.2f}"
-    ]
+    lines = [f"score {score:.3f} = meaning {meaning:.3f} + {WORDS_WEIGHT} x bm25 {words:.2f}"]
     if len(parts) > 1:
         best = max(range(1, len(parts)), key=lambda at: parts[at].meaning)
         lines.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from openviking.retrieval.query import check_k, clean_query
 from openviking.skills import scoring
 from openviking.skills.explain import explain_ranking
 from openviking.skills.parts import query_parts
@@ -13,8 +14,6 @@ from openviking.skills.search import (
     Rankings,
     SkillHit,
     SkillSearch,
-    check_k,
-    clean_query,
     query_words,
 )
 from openviking.skills.snapshot import category_filter

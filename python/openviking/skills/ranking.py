@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openviking.retrieval.fusion import fused_score
 from openviking.skills import scoring
 from openviking.skills.catalog import Nearest
 from openviking.skills.search import SkillHit, Why
@@ -177,7 +178,7 @@ def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) 
     ids = snapshot.ids
     bm25 = words.scores_of([ids[number] for number in candidates.tolist()])
     meanings = _meanings(snapshot, candidates, evidence)
-    scores = scoring.fused_score(meanings, bm25)
+    scores = fused_score(meanings, bm25)
     fitting = (scores >= scoring.SCORE_MIN).nonzero()[0]
     fitness = scoring.fit_evidence(
         float(meanings.max(initial=-1.0)),

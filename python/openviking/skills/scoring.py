@@ -6,10 +6,7 @@ The score of a skill for a query is ``meaning + WORDS_WEIGHT * bm25``:
   nearer, half of its lead is added. A long body has more passages and so more chances of a lucky
   match; a share keeps such skills in place, and a skill without a body loses nothing. For a request
   of several sentences it is the mean of what the whole gets and of what its best part gets.
-- *bm25* is a sum of logarithms: how much less likely so many words would stand in a skill by
-  chance. Its scale therefore says how sure the words are, in a store of any size and for a query of
-  any length, and must not be normalised away: words that every skill has add nothing, a rare name
-  decides. Fusing by rank would forget how sure each side is.
+- *bm25* is that of the words, weighed as everywhere: see retrieval/fusion.py.
 
 ``openviking eval`` measures this sum beside words and vectors alone. It is flat about these values:
 a third more or less of one of them moves nDCG@10 by less than 0.01 on every set that was tried.
@@ -21,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openviking.retrieval.fusion import WORDS_WEIGHT
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,9 +28,6 @@ PASSAGE_SHARE = 0.5
 
 PART_SHARE = 0.5
 """Share of a request's meaning that its best part decides, if it has parts."""
-
-WORDS_WEIGHT = 0.009
-"""What one bm25 point adds to a cosine: the rarest word of 3,000 skills, in a title, some 0.12."""
 
 PASSAGES_SCANNED = 120
 """Passages taken from the index: some forty skills, four times what is usually asked for."""
@@ -79,11 +75,6 @@ def request_meaning(whole: NDArray[np.float64], parts: NDArray[np.float64]) -> N
         return whole
     best: NDArray[np.float64] = parts.max(axis=0)
     return whole + PART_SHARE * (best - whole)
-
-
-def fused_score(meaning: NDArray[np.float64], bm25: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Join both signals of each skill; *bm25* is 0 for one without any word of the query."""
-    return meaning + WORDS_WEIGHT * bm25
 
 
 def fit_evidence(best: float, best_words: float, usual_best: float, resemblance: float) -> float:

@@ -7,24 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from openviking.errors import InputError, LimitError
-
 if TYPE_CHECKING:
     from openviking.skills.explain import Explanation
     from openviking.skills.snapshot import Place
     from openviking.types import Skill, Tier
 
-QUERY_CHARS_MAX = 4000
-"""Characters of a query that are used: more than the encoder's window holds."""
-
-QUERY_CHARS_REFUSED = 1 << 20
-"""A longer query is an error."""
-
 QUERY_WORDS_MAX = 256
 """Words of a query that are looked up."""
-
-HITS_MAX = 1000
-"""Skills that one search returns at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +87,7 @@ class Rankings:
     is_fit: bool
 
 
-def clean_query(query: str) -> tuple[str, bool]:
-    """Return the usable beginning of *query* and whether something was cut.
-
-    Raises:
-        InputError: the query holds nothing but white space.
-        LimitError: it has more than ``QUERY_CHARS_REFUSED`` characters.
-    """
-    if len(query) > QUERY_CHARS_REFUSED:
-        raise LimitError(
-            f"query has {len(query)} characters; at most {QUERY_CHARS_REFUSED} are accepted",
-            loc=("query",),
-        )
-    # A lone surrogate has no UTF-8 form: neither the tokenizer nor the store could take it.
-    text = query.encode("utf-8", "replace").decode("utf-8").replace("\0", " ").strip()
-    if not text:
-        raise InputError("query is empty; expected a task or question", loc=("query",))
-    return text[:QUERY_CHARS_MAX].rstrip(), len(text) > QUERY_CHARS_MAX
-
-
 def query_words(text: str) -> str:
     """Return the beginning of *text* that the lexical side looks up."""
     ends = [match.end() for match in islice(re.finditer(r"\S+", text), QUERY_WORDS_MAX)]
     return text[: ends[-1]] if ends else ""
-
-
-def check_k(k: int) -> int:
-    """Return *k* if it is a possible number of hits."""
-    if k < 1:
-        raise InputError(f"expected at least 1 result, got {k}", loc=("max_results",))
-    if k > HITS_MAX:
-        raise LimitError(f"at most {HITS_MAX} results, got {k}", loc=("max_results",))
-    return k
