@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from openviking.config import load_settings
 from openviking.encoder.fake import HashingEncoder
 from openviking.engine import Engine
+from openviking.store import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,6 +128,16 @@ def test_pages_go_on_and_odd_ids_stay_on_their_line(run: Run):
     assert "\x1b" not in plain.stdout
     assert len(plain.stdout.splitlines()) == 5
     assert run("conversations", "rm", *sessions).exit_code == 0
+
+
+def test_a_second_process_is_refused_with_what_to_do(
+    run: Run, environ: dict[str, str], history: Path
+):
+    with closing(SqliteStore(load_settings(environ=environ).storage.path)):
+        refused = run("conversations", "import", history)
+    assert refused.exit_code == 1
+    assert "if that is a running server, ask it over HTTP" in refused.stderr
+    assert json.loads(run("conversations", "import", history, "--json").stdout)["appended"] == 450
 
 
 @pytest.mark.parametrize(

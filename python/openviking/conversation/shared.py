@@ -70,6 +70,8 @@ class Shared:
         self.tails.forget()
         self.shelves.forget(namespace)
         if self.sources.memory is not None:
+            # Should the second call fail, the thread that the first one wakes tries again.
+            self.sources.memory.wake()
             self.sources.memory.forget()
 
     def close(self) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import apsw
 
 _COLUMNS = "number, id, created_at, last_activity, message_count, last_seq, window_start, namespace"
+COUNT_ACTIVE = "SELECT count(*) FROM sessions WHERE last_activity >= ? AND message_count > 0"
+"""Walks the index of those that are active and no other session."""
+
 _SCOPE = "namespace = (SELECT number FROM namespaces WHERE user = ? AND agent = ?)"
 
 
@@ -149,8 +152,7 @@ def delete_empty(connection: apsw.Connection, session: int) -> None:
 
 def count_active(connection: apsw.Connection, since: int) -> int:
     """Count sessions whose last message is not older than *since*, in microseconds."""
-    counted = "SELECT count(*) FROM sessions WHERE last_activity >= ? AND message_count > 0"
-    return int(connection.execute(counted, (since,)).get)
+    return int(connection.execute(COUNT_ACTIVE, (since,)).get)
 
 
 def newest_activity(connection: apsw.Connection) -> int | None:
