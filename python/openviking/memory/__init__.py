@@ -5,7 +5,8 @@ as long as that message does.
 """
 
 from openviking.memory.extract import Fact, extract
-from openviking.memory.memories import PREFIX, Memories, Shelf
+from openviking.memory.memories import PREFIX, Memories
+from openviking.memory.ports import Shelf
 from openviking.memory.rules import RULES, Category, Kind, Rule
 
 __all__ = [

@@ -9,7 +9,7 @@ the memory is made anew of the messages that are left, or is gone.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from openviking.background import Background
 from openviking.errors import NotFoundError
@@ -17,70 +17,27 @@ from openviking.memory.extract import extract
 from openviking.memory.owners import PREFIX, owner_of, uri_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from openviking.config import Memory
     from openviking.memory.extract import Fact
+    from openviking.memory.ports import Shelf
     from openviking.memory.rules import Category
     from openviking.store.memories import MemoryStore
     from openviking.types import ArchivedMessage, Message, Namespace, Resource
 
-__all__ = ["PREFIX", "Memories", "Shelf"]
+__all__ = ["PREFIX", "Memories"]
 
 READ_AT_ONCE = 200
 """Messages that are read together; a crash repeats at most so many."""
 
-STALE_AT_ONCE = 100
+STALE_AT_ONCE = 20
+"""Memories that are made anew while no other is changed."""
 
 SENTENCE_CHARS_MAX = 400
 """Characters of a sentence that are kept beside its memory."""
 
 _ROLE = "user"
-
-
-class Hit(Protocol):
-    """A found resource."""
-
-    @property
-    def resource(self) -> Resource:
-        """The resource."""
-
-    @property
-    def score(self) -> float:
-        """How well it fits."""
-
-
-class Found(Protocol):
-    """The answer to a question."""
-
-    @property
-    def hits(self) -> Sequence[Hit]:
-        """What fits, best first."""
-
-
-class Shelf(Protocol):
-    """Where memories stand: :class:`openviking.resources.Resources` is one."""
-
-    def put(
-        self,
-        content: str,
-        target_uri: str,
-        *,
-        resource_type: str = "memory",
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Resource:
-        """Store a new version."""
-
-    def get_by_uri(self, target_uri: str) -> Resource:
-        """Return the newest version of a URI; raises NotFoundError."""
-
-    def delete(self, resource_id: str) -> None:
-        """Delete a URI with all its versions; raises NotFoundError."""
-
-    def search(
-        self, query: str, *, k: int = 10, metadata: Mapping[str, Any] | None = None
-    ) -> Found:
-        """Find resources whose metadata hold these values."""
 
 
 class Memories(Background):
@@ -160,10 +117,7 @@ class Memories(Background):
     def forget(self) -> None:
         """Delete at once what was learned from messages that are gone."""
         is_changed = False
-        while uris := self._store.stale(limit=STALE_AT_ONCE):
-            for uri in uris:
-                with self._changing:
-                    self._make_anew(uri)
+        while self._forget_some():
             is_changed = True
         if is_changed:
             self._store.scrub()
@@ -190,6 +144,15 @@ class Memories(Background):
             # Reading some messages twice costs less than a write for every few.
             if found and last - self._saved >= READ_AT_ONCE:
                 self._save()
+
+    def _forget_some(self) -> bool:
+        # Asked under the lock: what another thread has just made anew must not be made again, for
+        # it is gone meanwhile.
+        with self._changing:
+            uris = self._store.stale(limit=STALE_AT_ONCE)
+            for uri in uris:
+                self._make_anew(uri)
+        return bool(uris)
 
     def _save(self) -> None:
         if self._position is not None and self._position != self._saved:
