@@ -65,6 +65,7 @@ test: model-builds ## all tests: Rust, then Python
 .PHONY: soak
 soak: build/native ## the tests that kill, fill and repeat, many times over (some minutes)
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+	tools/valgrind_kernels.sh
 
 .PHONY: check
 check: build/native ## formatting, lints, types

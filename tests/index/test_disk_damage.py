@@ -72,7 +72,10 @@ def state_after(count: int) -> dict[int, bytes]:
     return held
 
 
-@pytest.mark.parametrize("lines", [2, 10, 14])
+@pytest.mark.parametrize(
+    "lines",
+    [2, 10, 14, *(pytest.param(lines, marks=pytest.mark.soak) for lines in range(1, 120, 4))],
+)
 def test_a_killed_process_leaves_what_it_acknowledged(tmp_path: Path, lines: int):
     command = [sys.executable, "-c", f"{CHANGES}\nwork({str(tmp_path)!r})"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
