@@ -31,21 +31,21 @@ def history(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_history_comes_in_is_read_and_goes_out_in_processes_of_their_own(
-    spawn: Spawn, history: Path, tmp_path: Path
+def test_a_history_comes_in_is_read_and_goes_out_again(
+    run: Run, spawn: Spawn, history: Path, tmp_path: Path
 ):
     done = spawn("conversations", "import", history, "--json")
     assert json.loads(done.stdout) == {"appended": 450, "known": 0, "sessions": 1}
     assert "import" in done.stderr, "progress is on standard error"
-    shown = json.loads(spawn("conversations", "show", "s", "--last", "2", "--json").stdout)
+    shown = json.loads(run("conversations", "show", "s", "--last", "2", "--json").stdout)
     assert [one["content"] for one in shown["messages"]] == ["message 448", "message 449"]
     out = tmp_path / "out.jsonl"
-    assert spawn("conversations", "export", "--output", out).returncode == 0
+    assert run("conversations", "export", "--output", out).exit_code == 0
     piped = spawn("conversations", "export", "s").stdout
     assert out.read_text("utf-8") == piped
-    again = spawn("conversations", "import", "-", "--user", "ann", "--json", stdin=piped.encode())
+    again = run("conversations", "import", "-", "--user", "ann", "--json", stdin=piped)
     assert json.loads(again.stdout)["appended"] == 450
-    assert spawn("conversations", "export", "--user", "ann").stdout == piped
+    assert run("conversations", "export", "--user", "ann").stdout == piped
 
 
 def test_an_import_that_was_cut_goes_on_where_it_stopped(run: Run, history: Path, tmp_path: Path):
