@@ -199,6 +199,11 @@ class Resources:
             StoreError: the store cannot be read.
         """
         chosen = _filter(resource_type, prefix, metadata, session_id)
+        if expired := self._store.hide_expired():
+            self._nearby.remove(expired)
+            if self._embedder is not None:
+                # It also sweeps: what is deleted need not be hidden from the next search.
+                self._embedder.wake()
         return self._finder.search(query, check_k(k), chosen)
 
     def delete(self, resource_id: str) -> None:

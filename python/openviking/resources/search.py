@@ -103,7 +103,6 @@ class Finder:
     def search(self, query: str, k: int, chosen: ResourceFilter) -> ResourceSearch:
         """Return up to *k* resources that have to do with *query*, best first."""
         text, is_cut = clean_query(query)
-        self._nearby.remove(self._store.hide_expired())
         allowed = None if chosen.is_open else self._store.numbers(chosen)
         # Of a filtered search, more are asked for: most of them may not be allowed.
         taken = max(scoring.WORD_HITS, k) if allowed is None else scoring.WORD_HITS_FILTERED

@@ -136,7 +136,7 @@ class ResourceStore(Protocol):
         """Delete up to *limit* versions that have expired; return the numbers of what went."""
 
     def hide_expired(self) -> tuple[int, ...]:
-        """Take what has expired out of the words; return the numbers."""
+        """Take what has expired out of the words; return the numbers, each once."""
 
     def match(self, query: str, limit: int) -> WordMatches:
         """Return lexical hits among the newest versions; their ids are numbers as text."""

@@ -46,6 +46,7 @@ class SqliteResources:
         self._loading = threading.Lock()
         self._lexicon: Lexicon | None = None
         self._is_loaded = False
+        self._hidden: frozenset[int] = frozenset()
         self._make_missing()
 
     def _make_missing(self) -> None:
@@ -138,10 +139,13 @@ class SqliteResources:
         return self._forget(self._database.write(work))
 
     def hide_expired(self) -> tuple[int, ...]:
-        """Take what has expired out of the words; return the numbers."""
+        """Take what has expired out of the words; return the numbers, each once."""
         with self._database.reading() as connection:
-            gone = resource_facts.expired(connection, self._now())
-        return self._forget(gone) if gone else gone
+            expired = frozenset(resource_facts.expired(connection, self._now()))
+        fresh = expired - self._hidden
+        # No more than what waits for the sweep is remembered.
+        self._hidden = expired
+        return self._forget(tuple(fresh)) if fresh else ()
 
     def match(self, query: str, limit: int) -> WordMatches:
         """Return lexical hits among the newest versions; their ids are numbers as text."""
@@ -225,6 +229,8 @@ class SqliteResources:
                 with self._database.reading() as connection:
                     self._lexicon.update(resource_facts.words(connection), 0)
                 self._is_loaded = True
+                # What was hidden before has been read again.
+                self._hidden = frozenset()
             return self._lexicon
 
     def _forget(self, numbers: Sequence[int]) -> tuple[int, ...]:
