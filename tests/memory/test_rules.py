@@ -233,6 +233,16 @@ def test_what_stands_beside_quotations_and_program_text_counts():
     assert memories(said) == ["The user lives in Oslo."]
 
 
+@pytest.mark.parametrize(
+    "document",
+    ["# Guide\n\n{}", "---\nname: x\n---\n{}", "**Note:** read this\n{}", "{}" + " word" * 400],
+)
+def test_what_a_pasted_document_demands_is_nobodys_wish(document: str):
+    said = "Always use HTTPS for callbacks.\nProblem: the proxy drops headers.\nTask: rename it."
+    assert extract(document.format(said)) == []
+    assert memories(document.format("My name is Olga.")) == ["The user's name is Olga."]
+
+
 def test_lists_wrapped_lines_and_odd_apostrophes():
     assert memories("- I\u2019m called Bo\n- [ ] TODO: buy milk") == [
         "The user's name is Bo.", "Open task: buy milk.",

@@ -11,7 +11,7 @@ from openviking.memory.rules import RULES, Rule
 from openviking.memory.sentences import clauses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from openviking.memory.sentences import Clause
 
@@ -23,6 +23,12 @@ SLOT_CHARS_MAX = 60
 
 SHORT_WORDS_MAX = 8
 """Words of a value that is a name, a place or a thing; more is a story."""
+
+SPOKEN_CHARS_MAX = 1500
+"""Characters beyond which a message is taken for a document that was pasted."""
+
+_SPOKEN = tuple(rule for rule in RULES if not rule.is_bare)
+_DOCUMENT = re.compile(r"^\s{0,3}#{1,6} |\A---$|^\*\*[^*\n]{2,40}:\*\*", re.MULTILINE)
 
 # Most messages begin no clause in these ways, and cost one search.
 _MAY_TELL = re.compile(
@@ -83,8 +89,9 @@ def extract(message: str) -> list[Fact]:
     if not _MAY_TELL.search(message):
         return []
     found: dict[tuple[str, str], Fact] = {}
+    rules = _SPOKEN if _DOCUMENT.search(message) or len(message) > SPOKEN_CHARS_MAX else RULES
     for clause in clauses(message):
-        for fact in _facts(clause):
+        for fact in _facts(clause, rules):
             key = (fact.rule.category, fact.slot)
             found.pop(key, None)
             found[key] = fact
@@ -93,8 +100,8 @@ def extract(message: str) -> list[Fact]:
     return list(found.values())
 
 
-def _facts(clause: Clause) -> Iterator[Fact]:
-    for rule in RULES:
+def _facts(clause: Clause, rules: Sequence[Rule]) -> Iterator[Fact]:
+    for rule in rules:
         match = rule.pattern.fullmatch(clause.text)
         if match is None or (rule.lead is not None and not rule.lead.search(clause.lead)):
             continue

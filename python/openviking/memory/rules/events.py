@@ -25,7 +25,7 @@ EVENTS: tuple[Rule, ...] = (
         (("We decided to use Postgres for the billing service.",
           "Decided: use Postgres for the billing service."),
          ("Decision: ship on Friday", "Decided: ship on Friday.")),
-        kind="decision", is_long=True,
+        kind="decision", is_long=True, is_bare=True,
     ),
     Rule(
         "choice", "events",
@@ -62,7 +62,7 @@ EVENTS: tuple[Rule, ...] = (
         "task-{v}", "Open task: {v}.",
         (("Remind me to renew my passport.", "Open task: renew my passport."),
          ("TODO: rotate the staging keys", "Open task: rotate the staging keys.")),
-        kind="task", is_long=True,
+        kind="task", is_long=True, is_bare=True,
     ),
     Rule(
         "duty", "events",
@@ -81,7 +81,7 @@ EVENTS: tuple[Rule, ...] = (
         "task-{v}", "Done: {v}.",
         (("Rotate the staging keys is done.", "Done: Rotate the staging keys."),
          ("Done: rotate the staging keys", "Done: rotate the staging keys.")),
-        kind="task", is_end=True, is_long=True,
+        kind="task", is_end=True, is_long=True, is_bare=True,
     ),
     Rule(
         "appointment", "events",

@@ -19,7 +19,7 @@ PRACTICE: tuple[Rule, ...] = (
         "cause-{v}", "Cause found: {v}.",
         (("Turns out the DNS cache was stale.", "Cause found: the DNS cache was stale."),
          ("The culprit was a missing index", "Cause found: a missing index.")),
-        is_long=True,
+        is_long=True, is_bare=True,
     ),
     Rule(
         "fix", "cases",
@@ -32,7 +32,7 @@ PRACTICE: tuple[Rule, ...] = (
         (("The fix was to raise the connection limit.",
           "What solved it: raise the connection limit."),
          ("We solved the problem by pinning numpy", "What solved it: pinning numpy.")),
-        is_long=True,
+        is_long=True, is_bare=True,
     ),
     Rule(
         "lesson", "cases",
@@ -41,7 +41,7 @@ PRACTICE: tuple[Rule, ...] = (
         "lesson-{v}", "Lesson: {v}.",
         (("I learned that backups must be restored to count.",
           "Lesson: backups must be restored to count."),),
-        is_long=True,
+        is_long=True, is_bare=True,
     ),
     Rule(
         "habit", "patterns",

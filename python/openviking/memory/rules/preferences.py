@@ -77,7 +77,7 @@ PREFERENCES: tuple[Rule, ...] = (
         "instruction-{v}", "The user asks: {v}.",
         (("Please always answer in German.", "The user asks: always answer in German."),
          ("Never use tabs in code for me.", "The user asks: Never use tabs in code for me.")),
-        kind="preference", is_long=True,
+        kind="preference", is_long=True, is_bare=True,
     ),
 )  # fmt: skip
 """What people like, use, and ask for."""

@@ -39,6 +39,8 @@ class Rule:
         is_end: whether it ends what the slot holds.
         is_long: whether the captured text is kept to the clause's end; else it stops before words
             such as "because" or "for".
+        is_bare: whether it can match without "I", "my" or "we", as "Always use HTTPS" does; such
+            a rule is not tried on what looks like a document.
         lead: what must stand before the clause, such as a greeting.
     """
 
@@ -51,6 +53,7 @@ class Rule:
     kind: Kind = "fact"
     is_end: bool = False
     is_long: bool = False
+    is_bare: bool = False
     lead: re.Pattern[str] | None = None
 
 
