@@ -136,15 +136,17 @@ impl SignQuery {
             let words = &signs.words[start * signs.width..end * signs.width];
             self.kernels
                 .sign_sums_into(&self.lines, words, &mut sums[..end - start]);
-            let mut interesting = 0_u64;
-            let mut estimates = [0.0_f32; BLOCK];
-            let floor = best.floor();
-            for (place, factor) in signs.factors[start..end].iter().enumerate() {
+            let mut estimates = [f32::NEG_INFINITY; BLOCK];
+            let factors = &signs.factors[start..end];
+            for ((estimate, factor), sum) in estimates.iter_mut().zip(factors).zip(sums) {
                 #[expect(clippy::cast_precision_loss, reason = "below 2^24 for any DIM_MAX")]
-                let product = (2 * sums[place] - self.sum) as f32;
-                let estimate = base + factor * self.step * product;
-                estimates[place] = estimate;
-                interesting |= u64::from(estimate >= floor) << place;
+                let product = (2 * sum - self.sum) as f32;
+                *estimate = base + factor * self.step * product;
+            }
+            let floor = best.floor();
+            let mut interesting = 0_u64;
+            for (place, estimate) in estimates[..end - start].iter().enumerate() {
+                interesting |= u64::from(*estimate >= floor) << place;
             }
             for place in bits(interesting) {
                 let row = start + place;

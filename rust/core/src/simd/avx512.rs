@@ -216,12 +216,7 @@ fn code_dots4(query: Planes<'_>, codes: &[Line], bias: i32, out: &mut [i32; 4]) 
     for row in 0..4 {
         halves[row] = fold_planes(high[row], low[row]);
     }
-    let pairs = _mm256_hadd_epi32(halves[0], halves[1]);
-    let four = _mm256_hadd_epi32(pairs, _mm256_hadd_epi32(halves[2], halves[3]));
-    let four = _mm_add_epi32(
-        _mm256_castsi256_si128(four),
-        _mm256_extracti128_si256::<1>(four),
-    );
+    let four = fold_rows(halves);
     store(_mm_sub_epi32(four, _mm_set1_epi32(bias)), out);
 }
 
@@ -247,6 +242,18 @@ fn fold_planes(high: __m512i, low: __m512i) -> __m256i {
     _mm256_add_epi32(
         _mm512_castsi512_si256(sum),
         _mm512_extracti64x4_epi64::<1>(sum),
+    )
+}
+
+/// The sums of four rows side by side.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn fold_rows(rows: [__m256i; 4]) -> __m128i {
+    let pairs = _mm256_hadd_epi32(rows[0], rows[1]);
+    let four = _mm256_hadd_epi32(pairs, _mm256_hadd_epi32(rows[2], rows[3]));
+    _mm_add_epi32(
+        _mm256_castsi256_si128(four),
+        _mm256_extracti128_si256::<1>(four),
     )
 }
 
@@ -294,7 +301,14 @@ pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
                 *sum = add_chosen(*sum, *word, line);
             }
         }
-        *sums = four.map(|sum| _mm512_reduce_add_epi32(sum));
+        let mut halves = [_mm256_setzero_si256(); 4];
+        for (half, sum) in halves.iter_mut().zip(four) {
+            *half = _mm256_add_epi32(
+                _mm512_castsi512_si256(sum),
+                _mm512_extracti64x4_epi64::<1>(sum),
+            );
+        }
+        store(fold_rows(halves), sums);
     }
     for (row, sum) in rest.iter_mut().enumerate() {
         let mut one = _mm512_setzero_si512();
