@@ -23,6 +23,11 @@ CSV = "clean the broken columns of a large csv table"
         (f"{PDF}\n\n{CSV}", [PDF, CSV]),
         (f"Hello! {PDF}. Please. {CSV}. Thanks!", [f"Hello! {PDF}.", f"Please. {CSV}. Thanks!"]),
         ("Short. And this as well.", []),
+        ("My pod keeps restarting. Then write the release notes.", []),
+        (
+            "My pod keeps restarting today. Then write the release notes.",
+            ["My pod keeps restarting today.", "Then write the release notes."],
+        ),
         (f"{PDF}, see v1.2.3 of file.txt", []),
         ("", []),
         ("?!... ;;", []),

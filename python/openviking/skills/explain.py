@@ -31,6 +31,9 @@ PASSAGE_CHARS_SHOWN = 600
 HELD_BACK_SHOWN = 5
 """Nearest skills that are named when a query is turned away."""
 
+_LEAD_SHOWN_MIN = 5e-4
+"""A smaller lead of a passage over the summary is no digit of what is printed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitness:
@@ -217,7 +220,7 @@ def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning
         )
     for at, part in enumerate(parts):
         name = f"part {at}" if at else "whole"
-        if part.passage is not None and part.passage > part.summary:
+        if part.passage is not None and part.passage - part.summary > _LEAD_SHOWN_MIN:
             lines.append(
                 f"{name} {part.meaning:.3f} = summary {part.summary:.3f} + "
                 f"{scoring.PASSAGE_SHARE} x (passage {part.passage:.3f} - summary)"

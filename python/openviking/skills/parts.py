@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-PART_WORDS_MIN = 8
+PART_WORDS_MIN = 5
 """A shorter sentence joins the one before it: alone it says too little about a task."""
 
 PARTS_MAX = 4
