@@ -23,8 +23,7 @@ from tests.chat.endpoint import (
     says,
 )
 
-from openviking.chat import ChatClient
-from openviking.chat.client import ANSWER_BYTES_MAX
+from openviking.chat.client import ANSWER_BYTES_MAX, ChatClient
 from openviking.circuit import Circuit
 from openviking.errors import ChatError, ConfigError
 

@@ -19,7 +19,7 @@ from tests.chat.endpoint import (
     says,
 )
 
-from openviking.chat import ChatClient
+from openviking.chat.client import ChatClient
 from openviking.conversation import Conversations, Sources
 from openviking.encoder.fake import HashingEncoder
 from openviking.types import Skill

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from openviking.chat.client import ChatClient
-
 if TYPE_CHECKING:
+    from openviking.chat.client import ChatClient
     from openviking.config import Llm
 
-__all__ = ["ChatClient", "open_chat"]
+__all__ = ["open_chat"]
 
 
 def open_chat(llm: Llm, key: str | None) -> ChatClient | None:
@@ -20,6 +19,9 @@ def open_chat(llm: Llm, key: str | None) -> ChatClient | None:
     """
     if llm.api_base is None or llm.model is None:
         return None
+    # Loaded here, because most servers have no chat model: the HTTP client takes 3 MB and 0.1 s.
+    from openviking.chat.client import ChatClient  # noqa: PLC0415
+
     return ChatClient(
         llm.api_base, llm.model, key=key, timeout_s=llm.timeout_s, tokens_max=llm.max_tokens
     )
