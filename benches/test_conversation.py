@@ -8,8 +8,11 @@ messages, which takes some minutes; the store is kept for the next one.
 from __future__ import annotations
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +31,13 @@ from .dialogues.corpus import Dialogue, dialogues, heldout_dialogues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
 EMBED_TIMEOUT_S = 1800
 CLIENTS = 32
 APPENDS = 3200
+SESSIONS = 100_000
 
 Ranks = list[int | None]
 
@@ -175,3 +178,38 @@ def rate(call: Callable[[int, int], object]) -> float:
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(client, range(1, CLIENTS + 1)))
     return APPENDS / (time.perf_counter() - started)
+
+
+def test_sessions_take_no_memory_while_nobody_speaks(tmp_path: Path):
+    """A hundred thousand sessions of one blank message each; a million behave the same."""
+    store = SqliteStore(tmp_path / "store")
+    conversations = Conversations(store, HashingEncoder())
+    rate(lambda client, number: conversations.say(" ", f"w{client}-{number}", "system"))
+    before = resident_mb()
+
+    def begin(client: int) -> None:
+        for number in range(SESSIONS // CLIENTS):
+            conversations.say(" ", f"{client}-{number}", "system")
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(begin, range(CLIENTS)))
+    grown = resident_mb() - before
+    since = datetime.now(UTC)
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        conversations.sessions(after="7-", limit=100)
+        store.conversations.count_active(since)
+        seconds.append(time.perf_counter() - started)
+    print(f"{SESSIONS} sessions: {grown:.1f} MB more, ", end="")
+    print(f"a page and a count in {np.median(seconds) * 1e3:.2f} ms")
+    assert store.stats()["sessions"] > SESSIONS
+    assert grown < 30
+    conversations.close()
+    store.close()
+
+
+def resident_mb() -> float:
+    """Memory of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
