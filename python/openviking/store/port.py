@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from openviking.store.memories import MemoryStore
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from openviking.store.matches import WordMatches
+    from openviking.store.memories import MemoryStore
     from openviking.store.resources import ResourceStore
     from openviking.types import (
         Appended,
