@@ -6,9 +6,12 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openviking.store.bags import FIELDS, WordBag, word_bag
 from openviking.store.lexicon import Lexicon
+from openviking.store.rows import RowTable
 
 if TYPE_CHECKING:
     from openviking.types import WordMatch
@@ -123,3 +126,33 @@ def test_repetition_saturates_and_length_counts_against_a_word():
     hits = lexicon.match({"pdf": "pdf"}, 3)
     assert hits.ids == ["often", "once", "long"]
     assert hits.scores[0] < 3 * hits.scores[1]
+
+
+def test_what_came_and_went_is_forgotten_in_the_end():
+    lexicon = Lexicon()
+    for at in range(3000):
+        lexicon.update({str(at): bag(name=f"word{at % 7}")}, 0)
+        if at >= 10:
+            lexicon.update({str(at - 10): None}, 1)
+    hits = lexicon.match({f"word{at}": f"word{at}" for at in range(7)}, 50)
+    assert sorted(map(int, hits.ids)) == list(range(2990, 3000))
+    assert len(lexicon._versions) < 1000  # noqa: SLF001 - memory is the claim
+
+
+@given(st.lists(st.tuples(st.integers(0, 800), st.integers(-1, 5)), max_size=60), st.data())
+def test_a_table_of_rows_is_a_dictionary_and_earlier_ones_do_not_change(
+    changes: list[tuple[int, int]], data: st.DataObject
+):
+    expected: dict[str, int] = {}
+    table = RowTable({}, {})
+    for number, row in changes:
+        before, known = table, dict(expected)
+        # One change at a time, or so many that the large table is copied.
+        many = data.draw(st.booleans())
+        change = {str(number + at): row for at in range(600 if many else 1)}
+        table = table.changed(change)
+        expected = {key: at for key, at in (expected | change).items() if at >= 0}
+        assert dict(before) == known
+    assert dict(table) == expected
+    assert len(table) == len(expected)
+    assert table.get("absent", -1) == -1
