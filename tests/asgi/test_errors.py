@@ -155,7 +155,7 @@ def test_a_wrong_method_is_405_with_all_right_ones(shared_client: CheckedClient,
     offered = {operation.method for operation in OPERATIONS if operation.path == path}
     allowed = offered | {"OPTIONS"} | ({"HEAD"} if "GET" in offered else set())
     # `DELETE /conversation/search` deletes a session of that name.
-    elsewhere = {
+    elsewhere: set[str] = {
         operation.method
         for operation in OPERATIONS
         if compile_path(operation.path)[0].match(concrete(path))
