@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from openviking.types import RowIds, Vectors
 
 DIM = 16
-SMALL = DiskOptions(fresh_rows_max=12, lists_from_rows=40, candidates_min=20, scanned_share=1.0)
+SMALL = DiskOptions(fresh_rows_max=12, lists_from_rows=40, candidates_min=20, scanned_per_root=1e6)
 
 
 def unit_rows(count: int, dim: int = DIM, seed: int = 0) -> Vectors:
@@ -174,7 +174,9 @@ def clustered_rows(count: int, dim: int, seed: int) -> Vectors:
 
 def test_recall_over_lists_and_fresh_vectors_and_around_removed_ones(tmp_path: Path):
     rows = clustered_rows(21_000, 64, seed=5)
-    options = DiskOptions(fresh_rows_max=4_000, lists_from_rows=10_000, candidates_min=200)
+    options = DiskOptions(
+        fresh_rows_max=4_000, lists_from_rows=10_000, candidates_min=200, scanned_per_root=20.0
+    )
     ids = np.arange(21_000) * 3 - 1000
     with Index.open(tmp_path, 64, options=options) as index:
         index.add(ids[:20_000], rows[:20_000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -176,7 +177,7 @@ class _Lists:
     def nearest(
         self, query: Vectors, k: int, alive: NDArray[np.uint64], options: DiskOptions
     ) -> RowIds:
-        share = options.scanned_share
+        share = min(1.0, options.scanned_per_root / math.sqrt(self._rows))
         count = min(len(self._sizes), int(len(self._sizes) * share * _LISTS_FACTOR) + 8)
         lists, bases = self._centres.best(query, count)
         enough = np.searchsorted(np.cumsum(self._sizes[lists]), share * self._rows) + 1
