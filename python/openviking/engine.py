@@ -33,7 +33,7 @@ from openviking.store import SqliteStore
 from openviking.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from openviking.config import Settings
@@ -87,11 +87,8 @@ class Engine:
         self.shared_cache = SharedCache.configured(settings.cache, encoder)
         self.encoder = CachedEncoder(encoder, self.cache, self.shared_cache)
         self.store = store
-        fast: Callable[[], TextEncoder] | None = None
-        self._model = encoder.build_id
-        if isinstance(encoder, Encoder):
-            self._model = encoder.model
-            fast = partial(open_fast, encoder.tokenizer, settings.model.dir)
+        self._real = real = encoder if isinstance(encoder, Encoder) else None
+        fast = None if real is None else partial(open_fast, real.tokenizer, settings.model.dir)
         self.skills = Skills(store, self.encoder, passage_encoder=encoder, open_fast=fast)
         self.resources = Resources(store, self.encoder, passage_encoder=encoder)
         self.commands = Commands(settings.commands.folders)
@@ -167,7 +164,7 @@ class Engine:
     @property
     def model(self) -> str:
         """Name of the embedding model; of an encoder without one, its build."""
-        return self._model
+        return self.encoder.build_id if self._real is None else self._real.model
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -236,8 +233,11 @@ class Engine:
     def warm(self) -> None:
         """Do what the first request would otherwise wait for; a server calls it before it is ready.
 
-        Encodes a few sentences, which also brings the model's weights into memory.
+        Finds out how many threads serve a query best, and encodes a few sentences, which also
+        brings the model's weights into memory.
         """
+        if self._real is not None:
+            self._real.tune()
         self.skills.warm()
 
     def start_watching(self) -> None:
@@ -248,7 +248,7 @@ class Engine:
     def health(self) -> Health:
         """Ask each component whether it can serve; takes about a millisecond."""
         components = {
-            "encoder": _probe(lambda: {"build": self.encoder.build_id, "dim": self.encoder.dim}),
+            "encoder": _probe(self._encoder_details),
             "store": _probe(self._store_details),
             "skills": _probe(self.skills.stats),
             "resources": _probe(self.resources.health),
@@ -260,6 +260,10 @@ class Engine:
         }
         serves = all(components[name]["status"] == "ok" for name in ("encoder", "store"))
         return Health("healthy" if serves else "unhealthy", components)
+
+    def _encoder_details(self) -> dict[str, Any]:
+        measured = {} if self._real is None else self._real.stats()
+        return {"build": self.encoder.build_id, "dim": self.encoder.dim, **measured}
 
     def _store_details(self) -> dict[str, Any]:
         self.store.check()

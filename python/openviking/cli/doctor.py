@@ -146,7 +146,14 @@ def check_model(settings: Settings) -> Check:
         model_dir=chosen.dir, precision=key.precision, kernels=key.kernels, threads=chosen.threads
     ) as encoder:
         encoder.encode(["openviking doctor"])
-        detail = f"{key}, {encoder.build_id}, {models.path(key, chosen.dir)}"
+        encoder.tune()
+        found = encoder.stats()
+        measured = [f"{ms} ms with {n}" for n, ms in found["query_ms_by_threads"].items()]
+        speed = f"a short query takes {' and '.join(measured)}" if measured else "as configured"
+        detail = (
+            f"{key}, {encoder.build_id}, {models.path(key, chosen.dir)}, "
+            f"threads: {found['threads']} ({speed})"
+        )
     return Check("model", "ok", detail)
 
 

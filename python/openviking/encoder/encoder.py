@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from openviking.encoder.machine import processor_count
 from openviking.encoder.scheduler import Scheduler
 from openviking.encoder.spec import ALL_MPNET_BASE_V2
 from openviking.encoder.tokenizer import TextTokenizer
+from openviking.encoder.tuning import Runner
 from openviking.errors import EncoderError, InputError, LimitError
 from openviking.types import Embeddings
 from openviking.vectors import plan_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -54,13 +56,18 @@ class Encoder:
         session: TokenSession,
         manifest: Manifest,
         spec: ModelSpec,
+        *,
+        threads: int = 1,
+        reopen: Callable[[int], TokenSession] | None = None,
     ) -> None:
         self.deadline_s: float | None = None
         self.spec = spec
         self._manifest = manifest
         self.tokenizer = tokenizer
+        self._reopen = reopen
+        self._runner = Runner(session, threads)
         self._scheduler = Scheduler(
-            session.run,
+            self._runner.run,
             plan_batches,
             dim=self.spec.dim,
             batch_tokens=session.batch_tokens,
@@ -104,11 +111,15 @@ class Encoder:
                 raise
             models.pull(model_dir, builds=(key,), spec=spec)
             folder, manifest = models.ready(key, model_dir, spec=spec)
+        reopen = partial(_open_session, folder, manifest)
+        count = threads or processor_count()
         return cls(
             TextTokenizer(folder / "tokenizer.json", tokens_max=spec.tokens_max),
-            open_build(folder, manifest, threads=threads or processor_count()),
+            reopen(count),
             manifest,
             spec,
+            threads=count,
+            reopen=reopen if threads is None else None,
         )
 
     @property
@@ -141,6 +152,22 @@ class Encoder:
         if calls < 1:
             raise InputError(f"queue_max is {calls}, expected at least 1", loc=("queue_max",))
         self._scheduler.queue_max = calls
+
+    def tune(self) -> None:
+        """Measure how many threads serve a short query best, once, in some 0.1 s.
+
+        Does nothing if the number was given. Vectors do not depend on it.
+        """
+        if self._reopen is not None:
+            self._runner.tune(self._reopen)
+
+    def stats(self) -> dict[str, Any]:
+        """Threads that work on one text, and what was measured to choose their number."""
+        measured = self._runner.measured_ms
+        return {
+            "threads": self._runner.threads,
+            "query_ms_by_threads": {str(count): ms for count, ms in measured.items()},
+        }
 
     def encode(self, texts: Sequence[str], *, deadline_s: float | None = None) -> Embeddings:
         """Embed *texts*; a text longer than the window is cut and marked as truncated.
@@ -200,6 +227,10 @@ class Encoder:
             truncated=np.array([text.truncated for text in tokens], dtype=np.bool_),
             cached=np.zeros(len(tokens), dtype=np.bool_),
         )
+
+
+def _open_session(folder: Path, manifest: Manifest, threads: int) -> TokenSession:
+    return open_build(folder, manifest, threads=threads)
 
 
 def _check_sequence(values: object, name: str) -> None:
