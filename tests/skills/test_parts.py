@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openviking.skills.parts import PARTS_MAX, query_parts
@@ -37,6 +37,7 @@ def test_a_request_is_cut_at_the_ends_of_sentences(text: str, parts: list[str]):
     assert query_parts(text) == parts
 
 
+@settings(deadline=None)
 @given(st.text(max_size=600))
 def test_every_word_stands_in_one_part_and_parts_are_few(text: str):
     parts = query_parts(text)
