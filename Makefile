@@ -34,7 +34,7 @@ build/redis: build/deps deploy/redis-server.sh
 	@deploy/redis-server.sh $(BIN)/python
 	@touch $@
 
-build/native: build/deps build/redis $(RUST_SOURCES)
+build/native: build/deps $(RUST_SOURCES)
 	@echo "building the Rust extension (release mode: a minute or two the first time)"
 	source $(VENV)/bin/activate && maturin develop --release --quiet >build/native.log
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable asgi
@@ -58,12 +58,12 @@ serve: model ## run the server on 127.0.0.1:8002 with the example skills and com
 	@exec $(BIN)/openviking serve --port $(PORT) --skills examples/skills --commands examples/commands
 
 .PHONY: test
-test: model-builds ## all tests: Rust, then Python
+test: model-builds build/redis ## all tests: Rust, then Python
 	cargo test --quiet --release -p openviking-core -p openviking-ops
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: build/native ## the tests that kill, fill and repeat, many times over (some minutes)
+soak: model build/redis ## the tests that kill, fill and repeat, many times over (some minutes)
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 	tools/valgrind_kernels.sh
 
