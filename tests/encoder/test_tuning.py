@@ -42,6 +42,14 @@ class Timed:
         return np.zeros((len(token_ids), 2), np.float32)
 
 
+def idle() -> tuple[float, float, float]:
+    return (0.5, 9.0, 9.0)
+
+
+def crowded() -> tuple[float, float, float]:
+    return (2.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("measured_ms", "chosen"),
     [
@@ -68,8 +76,8 @@ def test_the_faster_session_runs_from_then_on_and_is_measured_once():
     sessions = {2: Timed(clock, 9), 1: Timed(clock, 4)}
     runner = Runner(sessions[2], 2)
 
-    runner.tune(sessions.__getitem__, clock)
-    runner.tune(sessions.__getitem__, clock)
+    runner.tune(sessions.__getitem__, clock, idle)
+    runner.tune(sessions.__getitem__, clock, idle)
 
     assert runner.measured_ms == {2: 9.0, 1: 4.0}
     assert runner.threads == 1
@@ -82,3 +90,13 @@ def test_a_single_thread_leaves_nothing_to_choose():
     runner = Runner(Timed(Clock(), 1), 1)
     runner.tune(lambda _threads: pytest.fail("opened for nothing"))
     assert runner.measured_ms == {}
+
+
+def test_on_a_crowded_machine_nothing_is_measured_and_all_threads_stay():
+    clock = Clock()
+    usual = Timed(clock, 9)
+    runner = Runner(usual, 2)
+
+    runner.tune({1: Timed(clock, 1)}.__getitem__, clock, crowded)
+
+    assert (runner.threads, runner.measured_ms, usual.runs) == (2, {}, 0)

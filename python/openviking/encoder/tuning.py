@@ -6,6 +6,7 @@ that wait for each other at every layer are slower than one that waits for nobod
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,16 @@ def best_threads(measured_ms: Mapping[int, float]) -> int:
     return fastest if measured_ms[fastest] < CLEARLY * measured_ms[usual] else usual
 
 
+def is_crowded(processors: int, load: Callable[[], tuple[float, float, float]]) -> bool:
+    """Whether so many programs want to run that a measurement now says nothing about later.
+
+    Args:
+        processors: those that there are.
+        load: programs that want to run, as means over 1, 5 and 15 minutes.
+    """
+    return load()[0] >= processors
+
+
 class Runner:
     """Runs batches on a session that can be exchanged between two of them; safe from any thread.
 
@@ -79,14 +90,19 @@ class Runner:
         self,
         reopen: Callable[[int], TokenSession],
         clock: Callable[[], float] = time.perf_counter,
+        load: Callable[[], tuple[float, float, float]] = os.getloadavg,
     ) -> None:
         """Measure one thread beside the present number, and keep the better session.
+
+        On a crowded machine nothing is measured and the number stays: one thread would win there,
+        and lose half of what long texts could have as soon as the others are done.
 
         Args:
             reopen: opens the same build with another number of threads.
             clock: seconds.
+            load: the machine's load average.
         """
-        if self.threads == 1 or self.measured_ms:
+        if self.threads == 1 or self.measured_ms or is_crowded(self.threads, load):
             return
         sessions = {self.threads: self._session, 1: reopen(1)}
         self.measured_ms = {
