@@ -1,7 +1,7 @@
 """Skills: loading, searching and keeping SKILL.md files."""
 
 from openviking.findings import Finding
-from openviking.skills.explain import Explanation, Fitness, PartMeaning, Reasons
+from openviking.skills.explanation import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.findings import CODES
 from openviking.skills.load import parse_skill, read_skill
 from openviking.skills.overrides import Override

@@ -5,7 +5,6 @@ Costs some milliseconds, for it reads passages from the store; a plain search do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from openviking.errors import NotFoundError
 from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import scoring
+from openviking.skills.explanation import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.passages import summary_text
 
 if TYPE_CHECKING:
@@ -33,92 +33,6 @@ HELD_BACK_SHOWN = 5
 
 _LEAD_SHOWN_MIN = 5e-4
 """A smaller lead of a passage over the summary is no digit of what is printed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fitness:
-    """Whether the query is about the skills at all, as a sum.
-
-    Attributes:
-        is_fit: whether ``evidence`` reaches ``threshold``.
-        evidence: best - usual_best - share of resemblance + words.
-        threshold: from which a query is answered.
-        best: highest meaning of any skill.
-        usual_best: highest meaning that small talk and the like get here on average.
-        resemblance: cosine of the query and the sentences of small talk most like it.
-        best_words: highest bm25 of any skill.
-        sum: the same, spelled out.
-    """
-
-    is_fit: bool
-    evidence: float
-    threshold: float
-    best: float
-    usual_best: float
-    resemblance: float
-    best_words: float
-    sum: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartMeaning:
-    """What one skill gets from the whole query or from a part of it.
-
-    Attributes:
-        text: of the whole query, or of the part.
-        summary: cosine with the skill's name and description.
-        passage: cosine with its nearest passage, None if no passage came near.
-        meaning: both pooled.
-    """
-
-    text: str
-    summary: float
-    passage: float | None
-    meaning: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reasons:
-    """All signals of one skill for one query.
-
-    Attributes:
-        id: of the skill.
-        score: what it is ranked by.
-        sum: how that came about, spelled out.
-        meaning: pooled cosine.
-        parts: what the whole query gets, then each of its parts.
-        words: bm25.
-        terms: words that matched.
-        fields: where they matched.
-        passage: beginning of the nearest passage, '' if none came near.
-    """
-
-    id: str
-    score: float
-    sum: str
-    meaning: float
-    parts: tuple[PartMeaning, ...]
-    words: float
-    terms: tuple[str, ...]
-    fields: tuple[str, ...]
-    passage: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a search answered as it did.
-
-    Attributes:
-        fitness: whether the query was answered at all.
-        words: word of the query -> skills that have it; words that tell nothing are left out.
-        hits: reasons of the skills that were returned, in order.
-        held_back: reasons of the nearest skills, if the query was turned away.
-    """
-
-    fitness: Fitness
-    words: dict[str, int]
-    hits: tuple[Reasons, ...]
-    held_back: tuple[Reasons, ...]
 
 
 def explain_ranking(

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from openviking.skills.explain import Explanation
+    from openviking.skills.explanation import Explanation
     from openviking.skills.snapshot import Place
     from openviking.types import Skill, Tier
 

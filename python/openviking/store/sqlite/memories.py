@@ -13,18 +13,6 @@ if TYPE_CHECKING:
     from openviking.store.sqlite.database import Database
     from openviking.types import ArchivedMessage
 
-# The fifth step of the schema. A memory is a resource; it is named by its URI, because its versions
-# come and go. A deleted message leaves NULL behind.
-TABLES = """
-CREATE TABLE memory_sources (
-  uri TEXT NOT NULL,
-  message INTEGER REFERENCES messages ON DELETE SET NULL,
-  UNIQUE (uri, message)
-) STRICT;
-CREATE INDEX memory_sources_by_message ON memory_sources (message);
-CREATE INDEX sessions_by_activity ON sessions (last_activity) WHERE message_count > 0;
-"""
-
 _POSITION = "memory_position"
 
 

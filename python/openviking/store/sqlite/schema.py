@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openviking.errors import StoreError
-from openviking.store.sqlite import memories
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -265,7 +264,19 @@ CREATE TABLE resource_vectors (
 ) STRICT;
 """
 
-_MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, memories.TABLES)
+# Notes on the fifth step. A memory is a resource; it is named by its URI, because its versions
+# come and go. A deleted message leaves NULL behind.
+_FIFTH = """
+CREATE TABLE memory_sources (
+  uri TEXT NOT NULL,
+  message INTEGER REFERENCES messages ON DELETE SET NULL,
+  UNIQUE (uri, message)
+) STRICT;
+CREATE INDEX memory_sources_by_message ON memory_sources (message);
+CREATE INDEX sessions_by_activity ON sessions (last_activity) WHERE message_count > 0;
+"""
+
+_MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 VERSION = len(_MIGRATIONS)
 """The newest schema: what ``user_version`` says of a file that has taken every step."""
