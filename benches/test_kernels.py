@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 DIM = 768
 K = 10
 RATIO_MIN = 1.2
-"""The aim is 1.5. With caches emptied by the contender before, 1.34 to 2.8 were seen at 4,000 rows: a
-regression is below that, not noise."""
+"""The aim is 1.5. With caches emptied by the contender before, 1.34 to 2.8 were seen at 4,000 rows:
+what is below this is a regression, not noise."""
 
 BUDGET_S = 2.0
 
