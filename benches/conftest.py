@@ -109,6 +109,24 @@ def server(storage: Path) -> Iterator[Server]:
             process.send_signal(signal.SIGTERM)
 
 
+@contextlib.contextmanager
+def process(
+    module: str, *arguments: str, storage: Path | None = None
+) -> Iterator[http.client.HTTPConnection]:
+    """Run a module of ours that serves, and connect to it; it is ended afterwards."""
+    command = [sys.executable, "-m", module, *arguments]
+    where = {} if storage is None else {"OPENVIKING_STORAGE_PATH": str(storage)}
+    with subprocess.Popen(  # noqa: S603 - our own modules
+        command, cwd=ROOT, env=os.environ | where, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as child:  # fmt: skip
+        try:
+            assert child.stdout is not None
+            yield connect(child.stdout)
+        finally:
+            child.terminate()
+
+
 def connect(output: Iterable[str]) -> http.client.HTTPConnection:
     """Connect to the address that the server prints once it listens."""
     for line in output:

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .conftest import wait_until_ready
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -89,21 +91,6 @@ def pss_kb(pid: int) -> int:
     return int(found[1])
 
 
-def wait_until_ready(port: int) -> None:
-    """Ask /readyz until it answers 200."""
-    deadline = time.monotonic() + 120
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    while time.monotonic() < deadline:
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status == 200:
-            return
-        time.sleep(0.01)
-    message = "the server was not ready within two minutes"
-    raise TimeoutError(message)
-
-
 def load(
     port: int, requests: int, paths: tuple[str, ...] = ("/skills/search", "/embeddings")
 ) -> None:
@@ -147,7 +134,7 @@ def main() -> None:
         serve = [*ours, "serve", "--port", "0", "--skills", "examples/skills", *storage]
         started = time.perf_counter()
         with serving(serve, _PORT) as (pid, port, _):
-            wait_until_ready(port)
+            wait_until_ready(http.client.HTTPConnection("127.0.0.1", port, timeout=60))
             ready_s = time.perf_counter() - started
             show("openviking, ready", pid, ready_s)
             load(port, options.requests)

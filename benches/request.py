@@ -13,11 +13,9 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,11 +28,11 @@ from openviking.config import Logging
 from openviking_asgi.app import create_app
 from openviking_asgi.log import configure
 
-from .conftest import ROOT, WORK, connect, wait_until_ready
+from .conftest import WORK, process, wait_until_ready
 
 if TYPE_CHECKING:
     import http.client
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from openviking.engine import Engine
 
@@ -128,22 +126,6 @@ def by_application(engine: Engine, log: Path) -> list[float]:
     return medians
 
 
-@contextmanager
-def process(module: str, *arguments: str) -> Iterator[http.client.HTTPConnection]:
-    """Run a server of ours as a process of its own and connect to it."""
-    command = [sys.executable, "-m", module, *arguments]
-    environment = os.environ | {"OPENVIKING_STORAGE_PATH": str(WORK / "storage")}
-    with subprocess.Popen(  # noqa: S603 - our own modules
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True,
-    ) as child:  # fmt: skip
-        try:
-            assert child.stdout is not None
-            yield connect(child.stdout)
-        finally:
-            child.terminate()
-
-
 def post(connection: http.client.HTTPConnection, path: str, body: dict[str, str]) -> bytes:
     """POST *body* and return the answer's body."""
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
@@ -155,7 +137,7 @@ def post(connection: http.client.HTTPConnection, path: str, body: dict[str, str]
 
 def by_socket() -> tuple[float, list[float]]:
     """Time each case over HTTP, and before them a bare Starlette route with a search's answer."""
-    with process("openviking", "serve", "--port", "0") as connection:
+    with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
         wait_until_ready(connection)
         medians = [
             median_us(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import ROOT, connect
+from .conftest import process
 from .load import run_load
 
 if TYPE_CHECKING:
@@ -113,15 +111,9 @@ def bare_server(answer: dict[str, Any], folder: Path) -> Iterator[int]:
     """Serve *answer* from a Starlette application that does nothing else; yield its port."""
     document = folder / "answer.json"
     document.write_text(json.dumps(answer), "utf-8")
-    command = [sys.executable, "-m", "benches.bare", str(document)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
-        try:
-            assert process.stdout is not None
-            connection = connect(process.stdout)
-            connection.close()
-            yield connection.port
-        finally:
-            process.terminate()
+    with process("benches.bare", str(document)) as connection:
+        connection.close()
+        yield connection.port
 
 
 def test_a_skill_search_never_seen_before(
