@@ -10,7 +10,7 @@ import click
 from openviking.cli.conversations_transfer import export_command, import_command
 from openviking.cli.options import State, common, model, namespace, pass_state, storage
 from openviking.cli.output import plain, print_json, print_table, short, visible
-from openviking.cli.records import message_record, session_record
+from openviking.cli.records import session_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,13 +81,15 @@ def show(
     state: State, whose: Namespace, session_id: str, limit: int, after: int, last: int | None
 ) -> None:
     """Print the messages of a session, oldest first."""
+    from openviking.conversation import message_fields
+
     with _opened(state, whose) as (history, _):
         if last is not None:
             after = max(0, history.stats(session_id).session.last_seq - last)
         found = history.messages(session_id, after=after, limit=limit if last is None else last)
     following = found[-1].seq if last is None and len(found) == limit else None
     if state.is_json:
-        print_json({"messages": [message_record(one) for one in found], "next": following})
+        print_json({"messages": [message_fields(one) for one in found], "next": following})
         return
     for one in found:
         click.secho(f"{one.seq}  {plain(one.role)}  {one.created_at:%Y-%m-%d %H:%M}", bold=True)
@@ -163,11 +165,13 @@ def _opened(state: State, whose: Namespace) -> Iterator[tuple[History, SqliteSto
 
 
 def _print_found(state: State, found: ArchiveSearch) -> None:
+    from openviking.conversation import message_fields
+
     if found.degraded is not None:
         click.echo(f"note: {plain(found.degraded)}", err=True)
     if state.is_json:
         rows: list[dict[str, Any]] = [
-            message_record(hit.message)
+            message_fields(hit.message)
             | {"score": hit.score, "meaning": hit.meaning, "words": hit.words}
             for hit in found.hits
         ]

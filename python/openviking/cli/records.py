@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openviking.resources import ResourceHit
     from openviking.skills import Finding, SkillHit
-    from openviking.types import Message, Resource, Session, Skill
+    from openviking.types import Resource, Session, Skill
 
 
 def skill_record(skill: Skill) -> dict[str, Any]:
@@ -55,16 +55,4 @@ def session_record(session: Session) -> dict[str, Any]:
         "message_count": session.message_count,
         "created_at": session.created_at.isoformat(),
         "last_activity": session.last_activity.isoformat(),
-    }
-
-
-def message_record(message: Message) -> dict[str, Any]:
-    """Return one message."""
-    return {
-        "session_id": message.session_id,
-        "seq": message.seq,
-        "role": message.role,
-        "content": message.content,
-        "metadata": dict(message.metadata),
-        "timestamp": message.created_at.isoformat(),
     }

@@ -19,7 +19,7 @@ from openviking.conversation.ports import (
     Sources,
 )
 from openviking.conversation.reply import Reply
-from openviking.conversation.transfer import Imported
+from openviking.conversation.transfer import Imported, message_fields
 from openviking.conversation.turn import Said, Turn
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "SkillFinder",
     "Sources",
     "Turn",
+    "message_fields",
 ]

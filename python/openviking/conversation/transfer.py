@@ -82,11 +82,12 @@ def _session_lines(
     after = 0
     while messages := store.page(namespace, session_id, after=after, limit=_PAGE):
         for message in messages:
-            yield json.dumps(_to_fields(message), ensure_ascii=False)
+            yield json.dumps(message_fields(message), ensure_ascii=False)
         after = messages[-1].seq
 
 
-def _to_fields(message: Message) -> dict[str, Any]:
+def message_fields(message: Message) -> dict[str, Any]:
+    """Return a message as the object that a line of an export holds."""
     return {
         "session_id": message.session_id,
         "seq": message.seq,
