@@ -34,6 +34,10 @@ build/redis: build/deps deploy/redis-server.sh
 	@deploy/redis-server.sh $(BIN)/python
 	@touch $@
 
+build/chromium: deploy/chromium.sh
+	@deploy/chromium.sh
+	@mkdir -p build && touch $@
+
 build/native: build/deps $(RUST_SOURCES)
 	@echo "building the Rust extension (release mode: a minute or two the first time)"
 	source $(VENV)/bin/activate && maturin develop --release --quiet >build/native.log
@@ -58,7 +62,7 @@ serve: model ## run the server on 127.0.0.1:8002 with the example skills and com
 	@exec $(BIN)/openviking serve --port $(PORT) --skills examples/skills --commands examples/commands
 
 .PHONY: test
-test: model-builds build/redis ## all tests: Rust, then Python
+test: model-builds build/redis build/chromium ## all tests: Rust, then Python
 	cargo test --quiet --release -p openviking-core -p openviking-ops
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
