@@ -89,7 +89,9 @@ class Skill:
 
     ``origin`` says who owns it: ``folder`` (a SKILL.md file on disk, re-read when it changes) or
     ``api`` (created by a client). ``digest`` is the BLAKE2b-128 hex digest of the source text;
-    equal digests mean that nothing needs to be encoded again.
+    equal digests mean that nothing needs to be encoded again. ``disable_model_invocation`` is what
+    the skill says of itself: it is listed, but no search returns it. ``is_disabled`` is what the
+    people who run this place have decided: the skill is hidden everywhere.
     """
 
     id: str
@@ -112,6 +114,7 @@ class Skill:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     allowed_tools: tuple[str, ...] = ()
     disable_model_invocation: bool = False
+    is_disabled: bool = False
     updated_at: datetime | None = None
 
 

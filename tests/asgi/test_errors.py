@@ -40,7 +40,7 @@ NOT_JSON = {
     "nan": b'{"text": NaN}',
     "infinity": b'{"zzz": -Infinity}',
     "trailing": b'{"text": "a", "query": "a", "content": "a", "input": "a", "target_uri": "a",'
-    b' "message": "a", "lines": "a", "name": "a"} {}',
+    b' "message": "a", "lines": "a", "name": "a", "disabled": true} {}',
     "single quotes": b"{'text': 'a'}",
     "broken utf-8": b'{"text": "\xff\xfe", "query": "\xff", "content": "\xff", "input": "\xff",'
     b' "message": "\xff", "lines": "\xff", "name": "\xff"}',

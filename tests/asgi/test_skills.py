@@ -54,7 +54,7 @@ def test_search_answers_with_the_contract_fields(stocked: CheckedClient):
     best = answer["skills"][0]
     assert set(best) == {
         "id", "name", "description", "category", "subcategory", "examples", "complexity",
-        "parent_skill", "related_skills", "sub_skills", "usage_count", "score", "why",
+        "parent_skill", "related_skills", "sub_skills", "usage_count", "disabled", "score", "why",
     }  # fmt: skip
     assert best["id"] == "csv-cleaner"
     assert type(best["complexity"]) is int
@@ -345,3 +345,58 @@ def test_a_skill_names_the_files_that_it_overrides(
     skill = client.get("/skills/csv-cleaner").json()
 
     assert skill["overrides"] == [str(tmp_path / "mine" / "csv-cleaner" / "SKILL.md")]
+
+
+def switch(client: CheckedClient, skill_id: str, *, disabled: bool) -> dict[str, Any]:
+    response = client.patch(f"/skills/{skill_id}", json={"disabled": disabled})
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_a_disabled_skill_is_as_if_it_were_not_there_unless_asked_for(stocked: CheckedClient):
+    answer = switch(stocked, "csv-cleaner", disabled=True)
+
+    assert answer["disabled"] is True
+    assert answer["searched"] is False
+    assert "csv-cleaner" not in str(search(stocked, query="clean a messy csv file")["skills"])
+    assert [skill["id"] for skill in stocked.get("/skills").json()["skills"]] == [
+        "pdf-reader", "poet",
+    ]  # fmt: skip
+    assert stocked.get("/skills/hierarchical").json()["total_skills"] == 2
+    gone = stocked.get("/skills/csv-cleaner")
+    assert gone.status_code == 404
+    assert "include_disabled" in gone.json()["detail"]
+    assert stocked.get("/skills/csv-cleaner/files/x").status_code == 404
+    for flag in ("include_disabled", "include_disabled=true"):
+        page = stocked.get(f"/skills?{flag}").json()["skills"]
+        assert [skill["disabled"] for skill in page] == [True, False, False]
+        whole = stocked.get(f"/skills/csv-cleaner?{flag}").json()
+        assert (whole["disabled"], whole["usage_count"]) == (True, 0)
+
+    assert switch(stocked, "csv-cleaner", disabled=False)["searched"] is True
+    assert search(stocked, query="clean a messy csv file")["skills"][0]["id"] == "csv-cleaner"
+    assert stocked.get("/skills/csv-cleaner").json()["usage_count"] == 1
+
+
+def test_a_replaced_skill_stays_disabled_and_a_deleted_one_does_not(stocked: CheckedClient):
+    switch(stocked, "csv-cleaner", disabled=True)
+    assert stocked.put("/skills/csv-cleaner", json={"content": SKILL}).json()["disabled"] is True
+    assert stocked.delete("/skills/csv-cleaner").status_code == 200
+    assert stocked.post("/skills", json={"content": SKILL}).json()["disabled"] is False
+
+
+@pytest.mark.parametrize("body", [{}, {"disabled": "yes"}, {"disabled": None}])
+def test_a_switch_must_say_which_way(stocked: CheckedClient, body: dict[str, Any]):
+    refused = stocked.patch("/skills/poet", json=body)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["loc"] == ["body", "disabled"]
+    assert stocked.patch("/skills/nobody", json={"disabled": True}).status_code == 404
+
+
+def test_enabling_a_skill_that_hides_itself_says_so(client: CheckedClient):
+    fields = {"name": "shy", "description": "d", "disable_model_invocation": True}
+    assert client.post("/skills", json=fields).status_code == 201
+    answer = switch(client, "shy", disabled=False)
+    assert (answer["disabled"], answer["searched"]) == (False, False)
+    assert "disable-model-invocation" in answer["message"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from openviking.retrieval.query import QUERY_CHARS_REFUSED
+from openviking.store import SqliteStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.conftest import Run, Spawn
 
 
@@ -258,3 +258,52 @@ def test_the_doctor_looks_at_the_stored_skills_without_a_path(imported: Run):
     found = json.loads(imported("skills", "doctor", "--json").stdout)
 
     assert sorted(one["name"] for one in found) == ["csv-cleaner", "release-notes"]
+
+
+def test_a_disabled_skill_is_hidden_until_it_is_enabled(imported: Run, skill_folder: Path):
+    done = imported("skills", "disable", "csv-cleaner")
+    assert (done.exit_code, done.stdout.split(":")[0]) == (0, "csv-cleaner")
+
+    assert "csv-cleaner" not in imported("skills", "list").stdout
+    assert "csv-cleaner" not in imported("skills", "tree").stdout
+    assert "csv-cleaner" not in imported("search", "clean a csv file").stdout
+    assert json.loads(imported("skills", "import", skill_folder, "--json").stdout)["unchanged"]
+    (row,) = (r for r in imported("skills", "list", "--all").stdout.splitlines() if "csv" in r)
+    assert row.endswith("disabled")
+    assert "disabled" in imported("skills", "show", "csv-cleaner").stdout
+    everything = json.loads(imported("skills", "list", "--all", "--json").stdout)
+    assert [skill["disabled"] for skill in everything] == [True, False]
+
+    (record,) = json.loads(imported("skills", "enable", "csv-cleaner", "--json").stdout)
+    assert record == {
+        "id": "csv-cleaner", "disabled": False, "searched": True, "message": "enabled",
+    }  # fmt: skip
+    assert "csv-cleaner" in imported("search", "clean a csv file").stdout
+    refused = imported("skills", "disable", "csv-cleaner", "nobody")
+    assert refused.exit_code == 1
+    assert "'nobody'" in refused.stderr
+
+
+def test_list_and_show_name_the_files_that_are_left_out(run: Run, skill_folder: Path):
+    mine = skill_folder.parent / "mine" / "csv-cleaner"
+    mine.mkdir(parents=True)
+    (mine / "SKILL.md").write_text("---\nname: csv-cleaner\ndescription: Mine\n---\n# Mine\n")
+    assert run("skills", "import", mine.parent, skill_folder).exit_code == 0
+
+    assert "1 more of this name left out" in run("skills", "list").stdout
+    assert str(mine / "SKILL.md") in run("skills", "show", "csv-cleaner").stdout
+    whole = json.loads(run("skills", "show", "csv-cleaner", "--json").stdout)
+    assert whole["overrides"] == [str(mine / "SKILL.md")]
+
+
+def test_a_storage_in_use_names_the_request_that_switches_a_skill(
+    imported: Run, environ: dict[str, str]
+):
+    folder = Path(environ["HOME"]) / ".local/share/openviking"
+    store = SqliteStore(folder)
+    try:
+        refused = imported("skills", "disable", "csv-cleaner")
+    finally:
+        store.close()
+    assert refused.exit_code != 0
+    assert 'PATCH /skills/csv-cleaner with {"disabled": true}' in refused.stderr

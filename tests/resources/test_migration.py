@@ -10,6 +10,7 @@ from openviking.encoder.fake import HashingEncoder
 from openviking.resources import Resources
 from openviking.store import SqliteStore
 from openviking.store.sqlite import schema
+from openviking.store.sqlite.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ OLD = 1200
 
 def test_a_store_of_the_third_schema_keeps_its_resources_and_finds_them(tmp_path: Path):
     connection = apsw.Connection(str(tmp_path / "openviking.db"))
-    for step in (schema._FIRST, schema._SECOND, schema._THIRD):  # noqa: SLF001 - an older program
+    for step in MIGRATIONS[:3]:  # an older program
         connection.execute(step)
     with connection:
         for at in range(OLD):

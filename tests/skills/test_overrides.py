@@ -162,3 +162,53 @@ def test_validation_says_which_file_is_not_used(mine: Path, project: Path):
 
     assert found[str(mine / "pdf" / "SKILL.md")] == ["overridden"]
     assert found[str(project / "pdf" / "SKILL.md")] == []
+
+
+@pytest.mark.usefixtures("both")
+def test_another_process_knows_which_skill_hides_which(
+    skills: Skills, store: SqliteStore, mine: Path, project: Path
+):
+    skills.import_paths([mine, project])
+    skills.close()
+
+    other = Skills(store, HashingEncoder())
+
+    hidden = str(mine / "pdf" / "SKILL.md")
+    assert other.overrides("pdf") == (hidden,)
+    assert other.all_overrides() == {"pdf": (hidden,)}
+    # The order of folders is known to an import only: by itself, the file gets an id of its own.
+    other.import_paths([mine])
+    assert other.all_overrides() == {}
+    assert description(other, "pdf-mine").endswith("I like it")
+    other.close()
+
+
+@pytest.mark.usefixtures("both")
+def test_a_file_that_waits_comes_back_in_another_process(
+    skills: Skills, store: SqliteStore, mine: Path, project: Path
+):
+    skills.import_paths([mine, project])
+    skills.close()
+    (project / "pdf" / "SKILL.md").unlink()
+    other = Skills(store, HashingEncoder())
+
+    other.import_paths([mine, project], prune=True)
+
+    assert description(other, "pdf").endswith("I like it")
+    assert store.waiting_skills() == {}
+    other.close()
+
+
+@pytest.mark.usefixtures("both")
+def test_a_skill_whose_file_is_gone_is_pruned_though_a_file_elsewhere_waits_for_its_id(
+    skills: Skills, mine: Path, project: Path
+):
+    skills.import_paths([mine, project])
+    (project / "pdf" / "SKILL.md").unlink()
+
+    report = skills.import_paths([project], prune=True)
+
+    assert report.removed == ("pdf",)
+    assert [skill.id for skill in skills.list().skills] == ["csv"]
+    skills.import_paths([mine, project])
+    assert description(skills, "pdf").endswith("I like it")

@@ -11,6 +11,7 @@ import pytest
 from openviking.errors import ConflictError, InputError, NotFoundError, ShapeError
 from openviking.store import SqliteStore
 from openviking.store.sqlite import schema
+from openviking.store.sqlite.migrations import MIGRATIONS
 from openviking.types import Namespace, NewMessage
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def test_a_store_of_the_first_schema_keeps_its_sessions(tmp_path: Path):
     folder = tmp_path / "storage"
     folder.mkdir()
     connection = apsw.Connection(str(folder / "openviking.db"))
-    connection.execute(schema._FIRST)  # noqa: SLF001 - what an older program has left
+    connection.execute(MIGRATIONS[0])  # what an older program has left
     connection.execute("PRAGMA user_version = 1")
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     connection.execute("INSERT INTO sessions VALUES (7, 's', 1000, 2000, 2)")

@@ -176,3 +176,60 @@ def test_iteration_survives_changes_under_way(store: Store) -> None:
             store.delete_skills([f"s{at:04}" for at in range(600)])
     assert found == sorted(set(found))
     assert len(found) >= 100
+
+
+def test_a_switch_stays_when_its_skill_is_put_again_or_deleted(
+    open_store: Callable[[], Store],
+) -> None:
+    store = open_store()
+    store.put_skills([entry(skill("a", body="apples")), entry(skill("b", body="apples"))])
+    store.switch_skills(["a"], is_disabled=True)
+    assert store.match_skills("apples", 9).ids == ["b"]
+
+    store.put_skills([entry(skill("a", body="apples and pears"))])
+    store.delete_skills(["a"])
+    store.put_skills([entry(skill("a", body="apples"))])
+    store.close()
+    store = open_store()
+
+    assert store.disabled_skills() == frozenset({"a"})
+    assert store.get_skill("a").is_disabled
+    assert [found.is_disabled for found in store.iter_skills()] == [True, False]
+    assert store.match_skills("apples", 9).ids == ["b"]
+    store.switch_skills(["a"], is_disabled=False)
+    assert sorted(store.match_skills("apples", 9).ids) == ["a", "b"]
+    assert not store.get_skill("a").is_disabled
+    store.close()
+
+
+def test_a_deletion_for_good_forgets_the_switch_and_a_put_can_set_it(store: Store) -> None:
+    store.put_skills([entry(skill("a", body="apples", is_disabled=True))])
+    assert store.get_skill("a").is_disabled
+    assert not store.match_skills("apples", 9).ids
+
+    store.delete_skills(["a"], forget=True)
+    store.put_skills([entry(skill("a", body="apples"))])
+
+    assert not store.get_skill("a").is_disabled
+    assert store.match_skills("apples", 9).ids == ["a"]
+
+
+def test_files_that_wait_are_kept_as_they_were_put_last(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    store.put_waiting_skills({"/mine/a": "a", "/mine/b": "b"})
+    store.put_waiting_skills({"/mine/b": "c"})
+    store.close()
+    store = open_store()
+    assert store.waiting_skills() == {"/mine/b": "c"}
+    with pytest.raises(InputError, match="surrogate"):
+        store.put_waiting_skills({"/\ud800": "a"})
+    store.close()
+
+
+def test_the_vectors_of_one_skill_are_those_among_all(store: Store) -> None:
+    store.put_skills([entry(skill("a"), passages=2, seed=1), entry(skill("b"), passages=3, seed=2)])
+    both, one = store.passage_vectors("b1"), store.passage_vectors("b1", skill_id="b")
+    assert one.skill_ids == ("b",) * 3
+    assert np.array_equal(one.vectors, both.vectors[2:])
+    assert not len(store.passage_vectors("b1", skill_id="nobody").vectors)
+    assert not len(store.passage_vectors("b2", skill_id="b").vectors)

@@ -14,27 +14,25 @@ from openviking.errors import StoreError
 from openviking.skills import parse_skill
 from openviking_asgi.errors import RequestError
 from openviking_asgi.operation import Operation, Reply
+from openviking_asgi.routes.skill_documents import describe, describe_hit, describe_whole
 from openviking_asgi.schemas import Done
 from openviking_asgi.schemas.skills import (
     SkillBody,
     SkillDetail,
-    SkillFound,
     SkillList,
+    SkillOptions,
     SkillQuery,
     SkillSearchAnswer,
     SkillSearchOptions,
     SkillSearchRequest,
-    SkillSummary,
+    SkillSwitch,
+    SkillSwitched,
     SkillTree,
     ValidateAnswer,
     ValidateRequest,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from openviking.skills import SkillHit
-    from openviking.types import Skill
     from openviking_asgi.operation import Call
     from openviking_asgi.schemas.skills import SkillExplanation
 
@@ -54,7 +52,7 @@ def _search(call: Call) -> SkillSearchAnswer:
     )
     seconds = time.perf_counter() - started
     call.services.metrics.skill_search_seconds.observe(seconds)
-    skills = [_describe_hit(hit) for hit in found.hits]
+    skills = [describe_hit(hit) for hit in found.hits]
     answer: SkillSearchAnswer = {
         "skills": skills,
         "query": body.query,
@@ -74,56 +72,31 @@ def _is_flagged(call: Call, name: bytes) -> bool:
     return name in call.scope["query_string"].split(b"&")
 
 
-def _describe_hit(hit: SkillHit) -> SkillFound:
-    why, passage = hit.why, hit.why.passage
-    return {
-        **_describe(hit.skill),
-        "score": hit.score,
-        "why": {
-            "meaning": why.meaning,
-            "words": why.words,
-            "semantic_rank": why.semantic_rank,
-            "lexical_rank": why.lexical_rank,
-            "fields": list(why.fields),
-            "terms": list(why.terms),
-            "passage": None
-            if passage is None
-            else {"part": passage[0], "start": passage[1], "end": passage[2]},
-            "relation": why.relation,
-        },
-    }
-
-
-def _describe(skill: Skill) -> SkillSummary:
-    return {
-        "id": skill.id,
-        "name": skill.name,
-        "description": skill.description,
-        "category": skill.category,
-        "subcategory": skill.subcategory,
-        "examples": list(skill.examples),
-        "complexity": skill.complexity,
-        "parent_skill": skill.parent_skill,
-        "related_skills": list(skill.related_skills),
-        "sub_skills": list(skill.sub_skills),
-        "usage_count": skill.usage_count,
-    }
-
-
 def _list(call: Call) -> SkillList:
     query: SkillQuery = call.query
     skills = call.engine.skills
-    page = skills.list(category=query.category, limit=query.limit, after=query.after)
-    found = [_describe(skill) for skill in page.skills]
+    page = skills.list(
+        category=query.category,
+        limit=query.limit,
+        after=query.after,
+        include_disabled=_includes_disabled(call),
+    )
+    found = [describe(skill) for skill in page.skills]
     return {"skills": found, "count": len(found), "next": page.next}
+
+
+def _includes_disabled(call: Call) -> bool:
+    return call.query.include_disabled or _is_flagged(call, b"include_disabled")
 
 
 def _get(call: Call) -> SkillDetail:
     skill_id = call.params["skill_id"]
-    skills = call.engine.skills
-    skill = skills.get(skill_id)
-    answer = _describe_whole(skill, skills.files(skill_id), skills.overrides(skill_id))
-    if call.scope["method"] == "GET":
+    skills, everything = call.engine.skills, _includes_disabled(call)
+    skill = skills.get(skill_id, include_disabled=everything)
+    files = skills.files(skill_id, include_disabled=everything)
+    answer = describe_whole(skill, files, skills.overrides(skill_id))
+    # Whoever looks at a skill that is switched off does not use it.
+    if call.scope["method"] == "GET" and not skill.is_disabled:
         try:
             answer["usage_count"] = skills.count_use(skill_id)
         except StoreError as error:
@@ -132,26 +105,10 @@ def _get(call: Call) -> SkillDetail:
     return answer
 
 
-def _describe_whole(
-    skill: Skill, files: Sequence[str], overrides: Sequence[str] = ()
-) -> SkillDetail:
-    return {
-        **_describe(skill),
-        "body": skill.body,
-        "files": list(files),
-        "overrides": list(overrides),
-        "origin": skill.origin,
-        "license": skill.license,
-        "compatibility": skill.compatibility,
-        "metadata": dict(skill.metadata),
-        "allowed_tools": list(skill.allowed_tools),
-        "disable_model_invocation": skill.disable_model_invocation,
-        "updated_at": None if skill.updated_at is None else skill.updated_at.isoformat(),
-    }
-
-
 def _get_file(call: Call) -> Reply:
-    content = call.engine.skills.file(call.params["skill_id"], call.params["path"])
+    content = call.engine.skills.file(
+        call.params["skill_id"], call.params["path"], include_disabled=_includes_disabled(call)
+    )
     # Never as the type that its name suggests: a page written by a stranger must not run as ours.
     headers = (("content-disposition", "attachment"), ("x-content-type-options", "nosniff"))
     return Reply(content, media_type=_FILE_TYPE, headers=headers)
@@ -159,14 +116,26 @@ def _get_file(call: Call) -> Reply:
 
 def _create(call: Call) -> SkillDetail:
     content, fields = _given(call.body)
-    return _describe_whole(call.engine.skills.create(content=content, fields=fields), ())
+    return describe_whole(call.engine.skills.create(content=content, fields=fields), ())
 
 
 def _replace(call: Call) -> SkillDetail:
     content, fields = _given(call.body)
     skill_id = call.params["skill_id"]
     replaced = call.engine.skills.replace(skill_id, content=content, fields=fields)
-    return _describe_whole(replaced, call.engine.skills.files(skill_id))
+    return describe_whole(replaced, call.engine.skills.files(skill_id, include_disabled=True))
+
+
+def _switch(call: Call) -> SkillSwitched:
+    body: SkillSwitch = call.body
+    skills, ids = call.engine.skills, [call.params["skill_id"]]
+    (switched,) = skills.disable(ids) if body.disabled else skills.enable(ids)
+    return {
+        "id": switched.id,
+        "disabled": switched.is_disabled,
+        "searched": switched.is_searched,
+        "message": switched.message,
+    }
 
 
 def _given(body: SkillBody) -> tuple[str | None, dict[str, Any] | None]:
@@ -251,17 +220,21 @@ OPERATIONS = (
     ),
     Operation(
         "GET", "/skills/{skill_id}", "get_skill", "Load a whole skill, and count its use",
-        "Skills", _get, answer=SkillDetail, errors=(404,), params=_PARAMS,
+        "Skills", _get, query=SkillOptions, answer=SkillDetail, errors=(404,), params=_PARAMS,
     ),
     Operation(
         "GET", "/skills/{skill_id}/files/{path:path}", "get_skill_file",
         "Read a file that lies beside a SKILL.md", "Skills", _get_file,
-        media_type=_FILE_TYPE, errors=(404, 413),
+        query=SkillOptions, media_type=_FILE_TYPE, errors=(404, 413),
         params=(*_PARAMS, ("path", "One of the paths that the skill's `files` lists.")),
     ),
     Operation(
         "PUT", "/skills/{skill_id}", "replace_skill", "Store a new version of a skill", "Skills",
         _replace, body=SkillBody, answer=SkillDetail, errors=(404, 409), params=_PARAMS,
+    ),
+    Operation(
+        "PATCH", "/skills/{skill_id}", "switch_skill", "Disable or enable a skill", "Skills",
+        _switch, body=SkillSwitch, answer=SkillSwitched, errors=(404,), params=_PARAMS,
     ),
     Operation(
         "DELETE", "/skills/{skill_id}", "delete_skill", "Delete a skill", "Skills",

@@ -67,6 +67,7 @@ class SkillSummary(TypedDict):
     related_skills: list[str]
     sub_skills: list[str]
     usage_count: int
+    disabled: bool
 
 
 class SkillFound(SkillSummary):
@@ -155,12 +156,37 @@ class SkillDetail(SkillSummary):
     updated_at: str | None
 
 
+class SkillOptions(msgspec.Struct, frozen=True):
+    """``?include_disabled`` also shows a skill that is switched off; that counts as no use."""
+
+    include_disabled: bool = False
+
+
+class SkillSwitch(msgspec.Struct, frozen=True):
+    """``disabled`` true hides a skill everywhere, whatever happens to its file; false undoes it."""
+
+    disabled: bool
+
+
+class SkillSwitched(TypedDict):
+    """What holds now; ``searched`` is false too if the skill's own file keeps it from searches."""
+
+    id: str
+    disabled: bool
+    searched: bool
+    message: str
+
+
 class SkillQuery(msgspec.Struct, frozen=True):
-    """Which skills to list; ``after`` is the ``next`` of the page before."""
+    """Which skills to list; ``after`` is the ``next`` of the page before.
+
+    ``?include_disabled`` also lists those that are switched off.
+    """
 
     category: Name | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
     after: Name | None = None
+    include_disabled: bool = False
 
 
 class SkillList(TypedDict):

@@ -58,19 +58,19 @@ class State:
             return Engine.open(settings, encoder=self.encoder)
 
     @contextmanager
-    def open_store(self) -> Iterator[SqliteStore]:
-        """Open the storage alone, without the model."""
+    def open_store(self, over_http: str = "") -> Iterator[SqliteStore]:
+        """Open the storage alone, without the model; *over_http* as in :func:`storage_hint`."""
         from openviking.store import SqliteStore
 
         settings = self.settings()
-        with storage_hint():
+        with storage_hint(over_http):
             store = SqliteStore(settings.storage.path)
         with closing(store):
             yield store
 
     @contextmanager
-    def open_skills(self) -> Iterator[Skills]:
-        """Open the stored skills without the model: to list, show and delete them."""
+    def open_skills(self, over_http: str = "") -> Iterator[Skills]:
+        """Open the stored skills without the model: to list, show, switch and delete them."""
         from openviking.encoder.closed import ClosedEncoder
         from openviking.skills import Skills
 
@@ -78,7 +78,7 @@ class State:
         encoder = self.encoder or ClosedEncoder.of(
             precision=chosen.precision, kernels=chosen.kernels
         )
-        with self.open_store() as store, closing(Skills(store, encoder)) as skills:
+        with self.open_store(over_http) as store, closing(Skills(store, encoder)) as skills:
             yield skills
 
     def open_encoder(self) -> Any:
@@ -97,16 +97,20 @@ class State:
 
 
 @contextmanager
-def storage_hint() -> Iterator[None]:
-    """Add to the store's refusal of a second process what a person at a shell can do."""
+def storage_hint(over_http: str = "") -> Iterator[None]:
+    """Add to the store's refusal of a second process what a person at a shell can do.
+
+    Args:
+        over_http: the request that does the same on a running server, if one does.
+    """
     from openviking.errors import StoreInUseError
 
     try:
         yield
     except StoreInUseError as error:
         raise StoreInUseError(
-            f"{error}; if that is a running server, ask it over HTTP instead (its /docs page "
-            "lists the routes)"
+            f"{error}; if that is a running server, ask it over HTTP instead "
+            f"({over_http or 'its /docs page lists the routes'})"
         ) from error
 
 

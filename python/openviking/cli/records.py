@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openviking.resources import ResourceHit
-    from openviking.skills import Finding, SkillHit
+    from openviking.skills import Finding, SkillHit, Switched
     from openviking.types import Resource, Session, Skill
 
 
@@ -15,8 +15,15 @@ def skill_record(skill: Skill) -> dict[str, Any]:
     """Return a skill without its body."""
     record = asdict(skill)
     del record["body"]
+    record["disabled"] = record.pop("is_disabled")
     record["updated_at"] = skill.updated_at.isoformat() if skill.updated_at else None
     return record
+
+
+def switched_record(switched: Switched) -> dict[str, Any]:
+    """Return what holds for a skill that was switched off or on."""
+    record = asdict(switched)
+    return record | {"disabled": record.pop("is_disabled"), "searched": record.pop("is_searched")}
 
 
 def hit_record(hit: SkillHit) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from openviking.cli.progress import ProgressLine
 from openviking.cli.records import finding_record, skill_record
 from openviking.cli.search import search_command
 from openviking.cli.skills_doctor import command as doctor_command
+from openviking.cli.skills_switch import disable, enable
 
 if TYPE_CHECKING:
     from openviking.skills import Finding, ImportReport
@@ -27,7 +28,7 @@ _PATHS = click.argument(
 
 @click.group()
 def command() -> None:
-    """Import, search, check and show skills.
+    """Import, search, check, show, disable and enable skills.
 
     A skill is a folder with a SKILL.md file: front matter with name and description, then
     instructions. Files that break a rule are loaded as well as can be, and reported.
@@ -38,11 +39,14 @@ def command() -> None:
       openviking skills search "make a release" -k 3
       openviking skills validate ~/.agent/skills
       openviking skills doctor ~/.agent/skills
+      openviking skills disable regex-help
     """
 
 
 command.add_command(search_command, "search")
 command.add_command(doctor_command)
+command.add_command(disable)
+command.add_command(enable)
 
 
 @command.command("import")
@@ -90,28 +94,57 @@ def import_skills(ctx: click.Context, paths: tuple[Path, ...], prune: bool, stri
 
 @command.command("list")
 @click.option("--category", help="Only this category, subcategory or category/subcategory.")
+@click.option("--all", "is_all", is_flag=True, help="Also those that are disabled.")
 @storage
 @model
 @common
 @pass_state
-def list_skills(state: State, category: str | None) -> None:
-    """List all skills by id, with category and description."""
+def list_skills(state: State, category: str | None, is_all: bool) -> None:
+    """List the skills by id, with category and description.
+
+    The last column says what keeps a skill from being found, and how many files of the same name
+    are left out for it.
+
+    \b
+    Examples:
+      openviking skills list --category web
+      openviking skills list --all --json
+    """
     found: list[Skill] = []
     after: str | None = None
     with state.open_skills() as skills:
         while True:
-            page = skills.list(category=category, limit=_PAGE, after=after)
+            page = skills.list(category=category, limit=_PAGE, after=after, include_disabled=is_all)
             found += page.skills
             after = page.next
             if after is None:
                 break
+        overrides = skills.all_overrides()
+        hidden = [overrides.get(skill.id, ()) for skill in found]
     if state.is_json:
-        print_json([skill_record(skill) for skill in found])
+        print_json(
+            [
+                skill_record(skill) | {"overrides": list(files)}
+                for skill, files in zip(found, hidden, strict=True)
+            ]
+        )
         return
     print_table(
-        ("id", "category", "description"),
-        [(skill.id, skill.category, short(skill.description, 80)) for skill in found],
+        ("id", "category", "description", "note"),
+        [
+            (skill.id, skill.category, short(skill.description, 80), _note(skill, len(files)))
+            for skill, files in zip(found, hidden, strict=True)
+        ],
     )
+
+
+def _note(skill: Skill, hidden_files: int) -> str:
+    notes = [
+        "disabled" if skill.is_disabled else "",
+        "not searched: its file says so" if skill.disable_model_invocation else "",
+        f"{hidden_files} more of this name left out" if hidden_files else "",
+    ]
+    return "; ".join(filter(None, notes))
 
 
 @command.command()
@@ -121,12 +154,14 @@ def list_skills(state: State, category: str | None) -> None:
 @common
 @pass_state
 def show(state: State, skill_id: str) -> None:
-    """Print one skill: its fields, bundled files and instructions."""
+    """Print one skill, also a disabled one: its fields, bundled files and instructions."""
     with state.open_skills() as skills:
-        skill = skills.get(skill_id)
-        files = skills.files(skill_id)
+        skill = skills.get(skill_id, include_disabled=True)
+        files = skills.files(skill_id, include_disabled=True)
+        overrides = skills.overrides(skill_id)
     if state.is_json:
-        print_json(skill_record(skill) | {"body": skill.body, "files": list(files)})
+        record = skill_record(skill) | {"overrides": list(overrides)}
+        print_json(record | {"body": skill.body, "files": list(files)})
         return
     lines = {
         "name": skill.name,
@@ -136,6 +171,8 @@ def show(state: State, skill_id: str) -> None:
         "path": skill.path or "",
         "files": ", ".join(files),
         "related": ", ".join(skill.related_skills),
+        "overrides": ", ".join(overrides),
+        "note": _note(skill, 0),
     }
     click.secho(plain(skill.id), bold=True)
     for name, text in lines.items():

@@ -8,6 +8,7 @@ from openviking.skills.overrides import Override
 from openviking.skills.report import ImportReport
 from openviking.skills.search import Rankings, SkillHit, SkillSearch, Why
 from openviking.skills.skills import Skills
+from openviking.skills.switch import Switched
 from openviking.skills.validate import ValidationReport, validate_paths
 from openviking.skills.views import SkillPage, SkillTree
 
@@ -26,6 +27,7 @@ __all__ = [
     "SkillSearch",
     "SkillTree",
     "Skills",
+    "Switched",
     "ValidationReport",
     "Why",
     "parse_skill",

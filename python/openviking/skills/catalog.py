@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from openviking.errors import NotFoundError
-from openviking.skills.snapshot import Entry, Snapshot, make_snapshot
+from openviking.skills.snapshot import Entry, Snapshot, is_hidden, make_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -151,7 +151,7 @@ class Catalog:
         fresh: list[Entry] = []
         blocks: list[Vectors] = []
         for skill, vectors, places in added:
-            count = 0 if skill.disable_model_invocation else len(vectors)
+            count = 0 if is_hidden(skill) else len(vectors)
             summary = vectors[0].copy() if len(vectors) else None
             record = replace(skill, body="")
             fresh.append(Entry(record, summary, self._next_row, count, tuple(places)))

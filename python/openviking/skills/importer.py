@@ -17,7 +17,7 @@ from openviking.skills.bundle import bundled_files
 from openviking.skills.findings import Findings
 from openviking.skills.ids import choose_id
 from openviking.skills.load import parse_skill, read_source, source_digest
-from openviking.skills.overrides import Order, Override, Overrides
+from openviking.skills.overrides import Order, Override
 from openviking.skills.report import ImportReport, ImportRun
 from openviking.skills.scan import SkillFile, scan_paths
 from openviking.skills.structure import folder_category, slug, without_owner
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from openviking.skills.catalog import Catalog
+    from openviking.skills.overrides import Overrides
     from openviking.skills.writer import SkillWriter
     from openviking.types import Progress, Skill
 
@@ -39,18 +40,22 @@ class Importer:
     Args:
         writer: encodes and stores.
         catalog: the skills that are known.
+        overrides: files that gave way to skills of later folders; kept up to date here.
         is_stopping: asked between batches; true ends the import early.
     """
 
     def __init__(
-        self, writer: SkillWriter, catalog: Catalog, is_stopping: Callable[[], bool]
+        self,
+        writer: SkillWriter,
+        catalog: Catalog,
+        overrides: Overrides,
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._writer = writer
         self._catalog = catalog
         self._is_stopping = is_stopping
         self._lock = threading.Lock()
-        self.overrides = Overrides()
-        """Files that gave way to skills of later folders."""
+        self._overrides = overrides
 
     def run(
         self,
@@ -68,12 +73,17 @@ class Importer:
             prune: also delete skills that came from a file under *roots* which is gone.
             among: all folders that are ordered with *roots*, if these are only some of them.
         """
+        folders = among or roots
         with self._lock:
-            order = Order(among or roots)
-            report = self._pass(roots, order, progress, prune=prune)
-            if report.is_complete and self.overrides.take_back(self._catalog.snapshot.by_path):
-                present = [root for root in among or roots if root.exists()]
-                report = report.then(self._pass(present, order, progress, prune=prune))
+            order = Order(folders)
+            try:
+                report = self._pass(roots, order, progress, prune=prune)
+                by_path = self._catalog.snapshot.by_path
+                if report.is_complete and self._overrides.take_back(by_path, folders):
+                    present = [root for root in folders if root.exists()]
+                    report = report.then(self._pass(present, order, progress, prune=prune))
+            finally:
+                self._overrides.save()
             return report
 
     def _pass(
@@ -165,7 +175,7 @@ class Importer:
         if holder is not None and run.order.gives_way(file.path, holder):
             self._give_way(file, base, holder, run)
             return
-        self.overrides.forget(file.path)
+        self._overrides.forget(file.path)
         if holder is not None and run.order.gives_way(holder, file.path):
             skill_id = base
             self._note(base, holder, file.path, run)
@@ -184,7 +194,9 @@ class Importer:
         run.taken[skill_id] = file.path
         run.id_by_folder[file.path.parent] = skill_id
         parent = skill.parent_skill or _nesting_parent(file, run)
-        skill = replace(skill, id=skill_id, parent_skill=parent)
+        # A name that is edited does not switch a skill on.
+        is_off = previous is not None and snapshot.entries[previous].skill.is_disabled
+        skill = replace(skill, id=skill_id, parent_skill=parent, is_disabled=is_off)
         if known is not None and _is_same(known, skill):
             run.unchanged.append(skill_id)
             return
@@ -217,7 +229,7 @@ class Importer:
         run.findings.extend(findings.found)
 
     def _note(self, skill_id: str, path: Path, by: Path, run: ImportRun) -> None:
-        self.overrides.note(skill_id, path)
+        self._overrides.note(skill_id, path)
         run.overridden[Override(skill_id, str(path), str(by))] = None
 
     def _flush(self, run: ImportRun) -> None:
@@ -238,7 +250,8 @@ class Importer:
             if skill.origin != "folder" or skill.path is None:
                 continue
             is_held = skill.path in files and snapshot.by_path[skill.path] == skill_id
-            if self.overrides.of(skill_id) and not os.path.lexists(skill.path):
+            is_awaited = self._overrides.is_awaited(skill_id, run.order.roots)
+            if is_awaited and not os.path.lexists(skill.path):
                 # The file that waits for this id takes it over at once, without a gap.
                 continue
             path = Path(skill.path)

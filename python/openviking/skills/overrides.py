@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from openviking.store.port import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,11 @@ class Order:
     """
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        self._roots = roots
+        self.roots = roots
 
     def rank(self, path: Path) -> int:
         """Return the place of the last root that holds *path*, -1 if none does."""
-        held = (at for at, root in enumerate(self._roots) if path.is_relative_to(root))
+        held = (at for at, root in enumerate(self.roots) if path.is_relative_to(root))
         return max(held, default=-1)
 
     def gives_way(self, path: Path, other: Path) -> bool:
@@ -46,35 +48,72 @@ class Order:
 
 
 class Overrides:
-    """Files that gave way, by the id that they would have; kept while the process runs."""
+    """Files that gave way, with the id that each would have; stored, so that every process knows.
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, dict[str, None]] = {}
+    Args:
+        store: where they last.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stored = dict(store.waiting_skills())
+        self._waiting = dict(self._stored)
 
     def of(self, skill_id: str) -> tuple[str, ...]:
         """Return the files that a skill takes the place of, sorted."""
-        waiting = self._waiting.get(skill_id, {})
+        waiting = [path for path, awaited in self._copy().items() if awaited == skill_id]
         return tuple(sorted(path for path in waiting if os.path.lexists(path)))
+
+    def by_id(self) -> dict[str, tuple[str, ...]]:
+        """Return :meth:`of` for every id that any file waits for."""
+        found: dict[str, list[str]] = {}
+        for path, skill_id in sorted(self._copy().items()):
+            if os.path.lexists(path):
+                found.setdefault(skill_id, []).append(path)
+        return {skill_id: tuple(paths) for skill_id, paths in found.items()}
 
     def note(self, skill_id: str, path: Path) -> None:
         """Remember that *path* gave way."""
-        self._waiting.setdefault(skill_id, {})[str(path)] = None
+        self._waiting[str(path)] = skill_id
 
     def forget(self, path: Path) -> None:
         """Forget that *path* gave way: it has a skill of its own now."""
-        for waiting in self._waiting.values():
-            waiting.pop(str(path), None)
+        self._waiting.pop(str(path), None)
 
-    def take_back(self, paths: Mapping[str, str]) -> bool:
+    def is_awaited(self, skill_id: str, roots: Sequence[Path]) -> bool:
+        """Whether a file under *roots* waits for an id."""
+        return any(_is_under(path, roots) for path in self.of(skill_id))
+
+    def take_back(self, paths: Mapping[str, str], roots: Sequence[Path]) -> bool:
         """Whether a file waits for an id that no living file has any more; asked once for each.
 
         Args:
             paths: file -> id, of all skills.
+            roots: only files under these are asked about.
         """
-        if not any(self._waiting.values()):
+        if not self._waiting:
             return False
         held = {skill_id for path, skill_id in paths.items() if os.path.lexists(path)}
-        free = [i for i, waiting in self._waiting.items() if waiting and i not in held]
-        for skill_id in free:
-            del self._waiting[skill_id]
+        free = [
+            path
+            for path, skill_id in self._waiting.items()
+            if skill_id not in held and _is_under(path, roots)
+        ]
+        for path in free:
+            del self._waiting[path]
         return bool(free)
+
+    def save(self) -> None:
+        """Store what has changed; files that are gone are left out."""
+        present = {path: i for path, i in self._waiting.items() if os.path.lexists(path)}
+        if present != self._stored:
+            self._store.put_waiting_skills(present)
+            self._stored = present
+
+    def _copy(self) -> dict[str, str]:
+        # Readers come from any thread, while an import notes and forgets.
+        return self._waiting.copy()
+
+
+def _is_under(path: str, roots: Sequence[Path]) -> bool:
+    return any(Path(path).is_relative_to(root) for root in roots)

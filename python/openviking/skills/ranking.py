@@ -11,6 +11,7 @@ from openviking.retrieval.fusion import fused_score
 from openviking.skills import scoring
 from openviking.skills.catalog import Nearest
 from openviking.skills.search import SkillHit, Why
+from openviking.skills.snapshot import is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ class Ranking:
             (relative, relation)
             for relative, relation in found
             if (entry := self.snapshot.entries.get(relative)) is not None
-            and not entry.skill.disable_model_invocation
+            and not is_hidden(entry.skill)
         ]
 
     def _ids(self, numbers: NDArray[np.int64]) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openviking.skills.structure import slug
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,8 +61,15 @@ class Related:
         entries = self._snapshot.entries
         children = self._snapshot.children.get(skill.id, ())
         names = [*skill.sub_skills, *(entries[child].skill.name for child in children)]
+        kept = tuple(name for name in dict.fromkeys(names) if not self._is_off(slug(name)))
+        parent = None if self._is_off(skill.parent_skill) else skill.parent_skill
         (related,) = self.of([skill.id])
-        return replace(skill, related_skills=related, sub_skills=tuple(dict.fromkeys(names)))
+        return replace(skill, related_skills=related, sub_skills=kept, parent_skill=parent)
+
+    def _is_off(self, skill_id: str | None) -> bool:
+        """Whether the skill is switched off, and therefore named to nobody."""
+        entry = self._snapshot.entries.get(skill_id or "")
+        return entry is not None and entry.skill.is_disabled
 
     def of(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
         """Return for each id its related ids, nearest first, ties by id."""

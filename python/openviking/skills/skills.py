@@ -14,11 +14,14 @@ from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
 from openviking.skills.doctor import diagnose_stored
 from openviking.skills.drafts import draft_of
+from openviking.skills.edits import Edits
 from openviking.skills.finder import Finder
-from openviking.skills.importer import BATCH_SKILLS, Importer
+from openviking.skills.importer import Importer
+from openviking.skills.overrides import Overrides
 from openviking.skills.rebuild import Rebuild
 from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
+from openviking.skills.switch import Switches
 from openviking.skills.tiers import Tiers
 from openviking.skills.views import SkillPage, SkillTree, counts_of, page_of, tree_of
 from openviking.skills.watch import Watcher
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from openviking.skills.doctor import Diagnosis
     from openviking.skills.report import ImportReport
     from openviking.skills.search import Rankings, SkillSearch
+    from openviking.skills.switch import Switched
     from openviking.store.port import Store
     from openviking.types import Progress, Skill, TextEncoder, Tier
 
@@ -66,9 +70,12 @@ class Skills:
         self._writer = SkillWriter(
             store, passage_encoder or encoder, self._catalog, self._stopping.is_set
         )
-        self._importer = Importer(self._writer, self._catalog, self._stopping.is_set)
-        self._claim_lock = threading.Lock()
-        self._claimed: set[str] = set()
+        self._overrides = Overrides(store)
+        self._importer = Importer(
+            self._writer, self._catalog, self._overrides, self._stopping.is_set
+        )
+        self._switches = Switches(self._writer, self._catalog, self._overrides)
+        self._edits = Edits(self._writer, self._catalog, self._is_watched)
         self._watcher: Watcher | None = None
         stale = self._writer.load()
         self._related = Related(self._catalog.snapshot)
@@ -116,38 +123,51 @@ class Skills:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
         return self._tiers.finder(tier).rankings(query, k)
 
-    def get(self, skill_id: str) -> Skill:
-        """Return one skill with its body; raises NotFoundError."""
+    def get(self, skill_id: str, *, include_disabled: bool = False) -> Skill:
+        """Return one skill with its body; raises NotFoundError, also for one that is disabled."""
         skill = self._store.get_skill(skill_id)
+        if skill.is_disabled and not include_disabled:
+            raise NotFoundError(f"skill {skill_id!r} is disabled; include_disabled shows it")
         return self._related.complete([skill])[0]
 
-    def files(self, skill_id: str) -> tuple[str, ...]:
-        """List the files beside a skill's SKILL.md; raises NotFoundError."""
-        path = self.get(skill_id).path
+    def files(self, skill_id: str, *, include_disabled: bool = False) -> tuple[str, ...]:
+        """List the files beside a skill's SKILL.md; raises NotFoundError as :meth:`get` does."""
+        path = self.get(skill_id, include_disabled=include_disabled).path
         return () if path is None else bundled_files(Path(path))
 
-    def file(self, skill_id: str, name: str) -> bytes:
+    def file(self, skill_id: str, name: str, *, include_disabled: bool = False) -> bytes:
         """Return one of the files that :meth:`files` lists.
 
         Raises:
             NotFoundError: there is no such skill, or it has no such file.
             LimitError: the file is too large to be given out.
         """
-        path = self.get(skill_id).path
+        path = self.get(skill_id, include_disabled=include_disabled).path
         if path is None:
             raise NotFoundError(f"the skill has no file {name!r}")
         return read_bundled(Path(path), name)
 
     def overrides(self, skill_id: str) -> tuple[str, ...]:
-        """Return the files that this process left out for the sake of a skill, see ``watch``."""
-        return self._importer.overrides.of(skill_id)
+        """Return the files of other folders that are left out for the sake of a skill."""
+        return self._overrides.of(skill_id)
+
+    def all_overrides(self) -> Mapping[str, tuple[str, ...]]:
+        """Return :meth:`overrides` of every id that has any."""
+        return self._overrides.by_id()
 
     def list(
-        self, *, category: str | None = None, limit: int = 100, after: str | None = None
+        self,
+        *,
+        category: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        include_disabled: bool = False,
     ) -> SkillPage:
-        """Return skills in id order behind the id *after*; hidden ones are listed too."""
+        """Return skills in id order behind the id *after*; those that are disabled if asked for."""
         snapshot = self._catalog.snapshot
-        found, has_more = page_of(snapshot, category, limit, after)
+        found, has_more = page_of(
+            snapshot, category, limit, after, include_disabled=include_disabled
+        )
         return SkillPage(self._related.complete(found), found[-1].id if has_more else None)
 
     def tree(self) -> SkillTree:
@@ -163,19 +183,7 @@ class Skills:
             InputError: neither or both were given, or a value cannot be used.
             ConflictError: the id is taken.
         """
-        draft = draft_of(content, fields)
-        with self._claim_lock:
-            if draft.id in self._catalog.snapshot.entries or draft.id in self._claimed:
-                raise ConflictError(
-                    f"a skill with the id {draft.id!r} exists; replace it, or choose another "
-                    "name or id"
-                )
-            self._claimed.add(draft.id)
-        try:
-            return self._write(draft)
-        finally:
-            with self._claim_lock:
-                self._claimed.discard(draft.id)
+        return self._written([self._edits.create(draft_of(content, fields))])[0]
 
     def replace(
         self,
@@ -191,20 +199,36 @@ class Skills:
             InputError: neither or both were given, or a value cannot be used.
             ConflictError: it comes from a watched file, which must be edited instead.
         """
-        self._require_writable(skill_id)
-        return self._write(replace(draft_of(content, fields), id=skill_id))
+        self._edits.require_writable(skill_id)
+        draft = replace(draft_of(content, fields), id=skill_id)
+        return self._written(self._edits.write([draft]))[0]
 
     def put(self, skills: Sequence[Skill]) -> None:
         """Store finished records, new ones or in place of those of their ids, and encode them."""
-        for start in range(0, len(skills), BATCH_SKILLS):
-            self._writer.commit(self._writer.prepare(skills[start : start + BATCH_SKILLS]).entries)
+        self._edits.write(skills)
         self._relate()
 
     def delete(self, skill_id: str) -> None:
         """Delete a skill; raises NotFoundError, and ConflictError for one of a watched file."""
-        self._require_writable(skill_id)
-        self._writer.delete(skill_id)
+        self._edits.delete(skill_id)
         self._relate()
+
+    def disable(self, ids: Iterable[str]) -> tuple[Switched, ...]:
+        """Hide skills from searches, lists, families and counts until :meth:`enable`.
+
+        All of *ids* or none; raises NotFoundError. ``skills/switch.py`` says what outlives what.
+        """
+        return self._turn(ids, is_disabled=True)
+
+    def enable(self, ids: Iterable[str]) -> tuple[Switched, ...]:
+        """Undo :meth:`disable`; raises NotFoundError."""
+        return self._turn(ids, is_disabled=False)
+
+    def _turn(self, ids: Iterable[str], *, is_disabled: bool) -> tuple[Switched, ...]:
+        try:
+            return self._switches.turn(ids, is_disabled=is_disabled)
+        finally:
+            self._relate()
 
     def count_use(self, skill_id: str) -> int:
         """Add one to a skill's usage count and return it; raises NotFoundError."""
@@ -255,7 +279,7 @@ class Skills:
         return diagnose_stored(self._catalog.snapshot, self._store)
 
     def stats(self) -> dict[str, Any]:
-        """Counts: skills, how many are hidden, passages, skills still to be encoded anew."""
+        """Counts: skills, the hidden and disabled, passages, skills to be encoded anew."""
         return counts_of(self._catalog.snapshot) | {
             "watching": [] if self._watcher is None else self._watcher.folders,
             "watch_error": None if self._watcher is None else self._watcher.last_error,
@@ -278,20 +302,12 @@ class Skills:
                 self._relate()
                 self._related.warm()
 
-    def _write(self, draft: Skill) -> Skill:
-        written = self._writer.commit(self._writer.prepare([draft]).entries)
+    def _written(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
         self._relate()
-        return self._related.complete(written)[0]
+        return self._related.complete(skills)
 
     def _relate(self) -> None:
         self._related = Related(self._catalog.snapshot)
 
-    def _require_writable(self, skill_id: str) -> None:
-        entry = self._catalog.snapshot.entries.get(skill_id)
-        if entry is None:
-            raise NotFoundError(f"no skill has the id {skill_id!r}")
-        path = entry.skill.path
-        if path is not None and self._watcher is not None and self._watcher.covers(path):
-            raise ConflictError(
-                f"skill {skill_id!r} comes from the watched file {path}; change that file"
-            )
+    def _is_watched(self, path: str) -> bool:
+        return self._watcher is not None and self._watcher.covers(path)

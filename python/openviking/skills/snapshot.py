@@ -107,7 +107,7 @@ class Snapshot:
         entries: id -> entry.
         ids: all ids, sorted.
         by_path: file -> id, for skills that come from files.
-        children: parent id -> ids of its sub-skills, sorted.
+        children: parent id -> ids of its sub-skills, sorted; those that are switched off left out.
         version: counts the changes of skills; a usage count is none.
 
     What else follows from the entries is computed when it is first asked for.
@@ -196,6 +196,11 @@ class Snapshot:
         return rows
 
 
+def is_hidden(skill: Skill) -> bool:
+    """Whether no search returns the skill: its file says so, or it is switched off."""
+    return skill.disable_model_invocation or skill.is_disabled
+
+
 def part_named(name: str) -> Part:
     """Return *name* as a part; a name that this version does not know counts as body."""
     return next((part for part in PARTS if part == name), "body")
@@ -228,7 +233,8 @@ def make_snapshot(entries: Mapping[str, Entry], version: int) -> Snapshot:
         if skill.path is not None:
             by_path[skill.path] = skill_id
         parent = skill.parent_skill
-        if parent is not None and parent in entries and parent != skill_id:
+        is_shown = not skill.is_disabled
+        if is_shown and parent is not None and parent in entries and parent != skill_id:
             children.setdefault(parent, []).append(skill_id)
     families = {parent: tuple(found) for parent, found in children.items()}
     return Snapshot(entries, ids, by_path, families, version)

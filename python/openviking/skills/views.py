@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openviking.errors import InputError, LimitError
-from openviking.skills.snapshot import category_filter, in_category
+from openviking.skills.snapshot import category_filter, in_category, is_hidden
 from openviking.skills.structure import GENERAL
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ class SkillTree:
 
 
 def page_of(
-    snapshot: Snapshot, category: str | None, limit: int, after: str | None
+    snapshot: Snapshot,
+    category: str | None,
+    limit: int,
+    after: str | None,
+    *,
+    include_disabled: bool = False,
 ) -> tuple[list[Skill], bool]:
     """Return up to *limit* skills behind the id *after*, and whether more follow."""
     if not 1 <= limit <= PAGE_MAX:
@@ -48,7 +53,8 @@ def page_of(
     found: list[Skill] = []
     for skill_id in snapshot.page(after):
         skill = snapshot.entries[skill_id].skill
-        if wanted is None or in_category(skill, wanted):
+        is_shown = include_disabled or not skill.is_disabled
+        if is_shown and (wanted is None or in_category(skill, wanted)):
             found.append(skill)
         if len(found) > limit:
             break
@@ -56,11 +62,14 @@ def page_of(
 
 
 def tree_of(snapshot: Snapshot) -> SkillTree:
-    """Return all names by category and subcategory, and when anything last changed."""
+    """Return the names by category and subcategory, and when anything last changed.
+
+    Skills that are switched off are neither named nor counted.
+    """
     areas: dict[str, dict[str, list[str]]] = {}
     newest: datetime | None = None
-    for skill_id in snapshot.ids:
-        skill = snapshot.entries[skill_id].skill
+    shown = [s for i in snapshot.ids if not (s := snapshot.entries[i].skill).is_disabled]
+    for skill in shown:
         sub_areas = areas.setdefault(skill.category, {})
         sub_areas.setdefault(skill.subcategory or GENERAL, []).append(skill.name)
         if skill.updated_at is not None and (newest is None or skill.updated_at > newest):
@@ -69,15 +78,16 @@ def tree_of(snapshot: Snapshot) -> SkillTree:
         area: {name: tuple(sorted(names)) for name, names in sorted(sub_areas.items())}
         for area, sub_areas in sorted(areas.items())
     }
-    return SkillTree(categories, len(snapshot.ids), newest)
+    return SkillTree(categories, len(shown), newest)
 
 
 def counts_of(snapshot: Snapshot) -> dict[str, Any]:
-    """Count skills, how many are hidden, passages, and skills still to be encoded anew."""
+    """Count skills, the hidden, of these the disabled; passages, and skills to be encoded anew."""
     entries = snapshot.entries.values()
     return {
         "skills": len(entries),
-        "hidden": sum(entry.skill.disable_model_invocation for entry in entries),
+        "hidden": sum(is_hidden(entry.skill) for entry in entries),
+        "disabled": sum(entry.skill.is_disabled for entry in entries),
         "passages": sum(entry.row_count for entry in entries),
         "to_encode": sum(entry.summary is None for entry in entries),
     }

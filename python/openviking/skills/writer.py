@@ -59,6 +59,7 @@ class SkillWriter:
         self._catalog = catalog
         self._is_stopping = is_stopping
         self._lock = threading.Lock()
+        self._disabled: frozenset[str] = frozenset()
 
     @property
     def build_id(self) -> str:
@@ -67,6 +68,7 @@ class SkillWriter:
 
     def load(self) -> list[str]:
         """Fill the catalog from the store; return ids whose vectors are of another build."""
+        self._disabled = self._store.disabled_skills()
         found = self._store.passage_vectors(self.build_id)
         runs = dict(_runs(found))
         stale: list[str] = []
@@ -145,7 +147,7 @@ class SkillWriter:
         with self._lock:
             known = self._catalog.snapshot.entries
             current = [
-                replace(entry, skill=replace(entry.skill, usage_count=held.skill.usage_count))
+                replace(entry, skill=_decided(entry.skill, held.skill))
                 for entry in entries
                 if (held := known.get(entry.skill.id)) is not None
                 and held.summary is None
@@ -156,6 +158,7 @@ class SkillWriter:
     def _put(self, entries: Sequence[SkillEntry], removed: Sequence[str]) -> None:
         if entries:
             self._store.put_skills(entries)
+            self._disabled |= {entry.skill.id for entry in entries if entry.skill.is_disabled}
         if removed:
             self._store.delete_skills(removed)
         published = [
@@ -165,11 +168,30 @@ class SkillWriter:
         self._catalog.replace(published, removed)
 
     def delete(self, skill_id: str) -> None:
-        """Delete one skill; raises NotFoundError."""
+        """Delete one skill, and that it was switched off; raises NotFoundError."""
         with self._lock:
-            if not self._store.delete_skills([skill_id]):
+            if not self._store.delete_skills([skill_id], forget=True):
                 raise NotFoundError(f"no skill has the id {skill_id!r}")
+            self._disabled -= {skill_id}
             self._catalog.replace([], [skill_id])
+
+    def is_disabled(self, skill_id: str) -> bool:
+        """Whether an id is switched off, also one that no skill has at the moment."""
+        return skill_id in self._disabled
+
+    def switch(self, ids: Sequence[str], *, is_disabled: bool) -> None:
+        """Switch ids off or on, on disk and in the catalog; nothing is encoded."""
+        with self._lock:
+            self._store.switch_skills(ids, is_disabled=is_disabled)
+            self._disabled = self._disabled - set(ids) | (set(ids) if is_disabled else set())
+            entries = self._catalog.snapshot.entries
+            published = []
+            for skill_id in ids:
+                if skill_id in entries:
+                    skill = replace(entries[skill_id].skill, is_disabled=is_disabled)
+                    found = self._store.passage_vectors(self.build_id, skill_id=skill_id)
+                    published.append((skill, *_loaded(found, slice(0, len(found.vectors)))))
+            self._catalog.replace(published)
 
     def count_use(self, skill_id: str) -> int:
         """Add one to the usage count, on disk and in the catalog; raises NotFoundError."""
@@ -180,8 +202,14 @@ class SkillWriter:
 
     def _stamped(self, entry: SkillEntry, now: datetime) -> SkillEntry:
         known = self._catalog.snapshot.entries.get(entry.skill.id)
-        used = known.skill.usage_count if known is not None else entry.skill.usage_count
-        return replace(entry, skill=replace(entry.skill, usage_count=used, updated_at=now))
+        skill = entry.skill if known is None else _decided(entry.skill, known.skill)
+        is_off = entry.skill.is_disabled or entry.skill.id in self._disabled
+        return replace(entry, skill=replace(skill, is_disabled=is_off, updated_at=now))
+
+
+def _decided(skill: Skill, held: Skill) -> Skill:
+    """Return *skill* with what its source does not say, but its record does."""
+    return replace(skill, usage_count=held.usage_count, is_disabled=held.is_disabled)
 
 
 def _runs(found: PassageVectors) -> Iterator[tuple[str, slice]]:

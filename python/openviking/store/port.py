@@ -138,12 +138,28 @@ class Store(Protocol):
     def put_skills(self, entries: Sequence[SkillEntry]) -> Sequence[RowIds]:
         """Insert or replace skills with all their passages, in one transaction.
 
-        ``usage_count`` of an existing skill is kept. Returns, for each entry, the numbers of its
-        passages in their order, as passage_vectors reports them; a number is never given twice.
+        ``usage_count`` of an existing skill is kept, and an id that is switched off stays so;
+        ``is_disabled`` switches it off. Returns, for each entry, the numbers of its passages in
+        their order, as passage_vectors reports them; a number is never given twice.
         """
 
-    def delete_skills(self, ids: Sequence[str]) -> int:
-        """Delete skills and their passages; return how many existed."""
+    def delete_skills(self, ids: Sequence[str], *, forget: bool = False) -> int:
+        """Delete skills and their passages; return how many existed.
+
+        An id that is switched off stays so for a skill that gets it later, unless *forget*.
+        """
+
+    def switch_skills(self, ids: Sequence[str], *, is_disabled: bool) -> None:
+        """Switch ids off or on, in one transaction; an id need have no skill."""
+
+    def disabled_skills(self) -> frozenset[str]:
+        """Return the ids that are switched off, also those that no skill has at the moment."""
+
+    def waiting_skills(self) -> Mapping[str, str]:
+        """Return what :meth:`put_waiting_skills` stored: file -> the id that it waits for."""
+
+    def put_waiting_skills(self, files: Mapping[str, str]) -> None:
+        """Replace the files that gave way to a skill of the same name."""
 
     def get_skill(self, skill_id: str) -> Skill:
         """Return the whole skill, body included; raises NotFoundError."""
@@ -154,8 +170,8 @@ class Store(Protocol):
     def skill_digests(self, build_id: str) -> dict[str, str]:
         """Map skill id -> source digest, for skills whose vectors are of that model build."""
 
-    def passage_vectors(self, build_id: str) -> PassageVectors:
-        """Return every passage vector of that build, ordered by passage id."""
+    def passage_vectors(self, build_id: str, *, skill_id: str | None = None) -> PassageVectors:
+        """Return every passage vector of that build, or of one skill, ordered by passage id."""
 
     def match_skills(
         self, query: str, limit: int, *, among: frozenset[str] | None = None
@@ -163,8 +179,8 @@ class Store(Protocol):
         """Return the best lexical hits by bm25 over all fields, best first, ties by id.
 
         Any text is a valid query: it is taken as words, never as syntax. Skills that are hidden
-        (``disable_model_invocation``) match nothing. The answer also knows the score of every other
-        skill, and where it matched.
+        (``disable_model_invocation``, ``is_disabled``) match nothing. The answer also knows the
+        score of every other skill, and where it matched.
 
         Args:
             query: words of any kind.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from openviking.errors import StoreError
 from openviking.store.bags import WordBag, word_bag
 from openviking.store.lexicon import Lexicon
-from openviking.store.sqlite import skills
+from openviking.store.sqlite import skill_choices, skills
 from openviking.store.sqlite.stems import skill_stems
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ def load_lexicon(database: Database) -> Lexicon:
     with database.reading() as connection:
         bags, missing = skills.words(connection)
         made = {skill_id: _make(connection, skill_id) for skill_id, _ in missing}
+        disabled = skill_choices.disabled(connection)
     lexicon = Lexicon()
-    lexicon.update(bags | made, 0)
+    found = (bags | made).items()
+    lexicon.update({i: None if i in disabled else bag for i, bag in found}, 0)
     if missing:
 
         def work(connection: apsw.Connection) -> None:

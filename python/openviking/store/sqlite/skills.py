@@ -42,8 +42,12 @@ _PUT = (
     f"VALUES ({', '.join('?' * (len(_NAMES) + 1))}) ON CONFLICT (id) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in _NAMES)} RETURNING number"
 )
-_GET = f"SELECT {_COLUMNS}, body FROM skills WHERE id = ?"  # noqa: S608 - same
-_PAGE = f"SELECT {_COLUMNS}, '' FROM skills WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - same
+_DISABLED = "EXISTS (SELECT 1 FROM disabled_skills AS off WHERE off.id = skills.id)"
+_GET = f"SELECT {_COLUMNS}, {_DISABLED}, body FROM skills WHERE id = ?"  # noqa: S608 - same
+_PAGE = (
+    f"SELECT {_COLUMNS}, {_DISABLED}, '' FROM skills "  # noqa: S608 - same
+    "WHERE id > ? ORDER BY id LIMIT ?"
+)
 
 
 class PreparedSkill:
@@ -56,6 +60,7 @@ class PreparedSkill:
 
     def __init__(self, entry: SkillEntry, now: datetime, *loc: str | int) -> None:
         self.id = checked_text(entry.skill.id, *loc, "id")
+        self.is_disabled = entry.skill.is_disabled
         self.row = _to_row(entry.skill, now, loc)
         self.body = checked_text(entry.skill.body, *loc, "body")
         is_hidden = entry.skill.disable_model_invocation
@@ -70,7 +75,7 @@ class PreparedSkill:
 
 def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> tuple[list[RowIds], int]:
     """Insert or replace; return each skill's new passage numbers, and the state's version."""
-    version = _count_change(connection)
+    version = count_change(connection)
     return [_put_one(connection, skill) for skill in skills], version
 
 
@@ -94,7 +99,7 @@ def _put_one(connection: apsw.Connection, skill: PreparedSkill) -> RowIds:
 
 def delete(connection: apsw.Connection, ids: Sequence[str]) -> tuple[int, int]:
     """Delete skills with all that belongs to them; return how many existed, and the version."""
-    version = _count_change(connection)
+    version = count_change(connection)
     count = 0
     for skill_id in ids:
         number = connection.execute(
@@ -151,7 +156,7 @@ def words(connection: apsw.Connection) -> tuple[dict[str, WordBag | None], list[
     return bags, missing
 
 
-def _count_change(connection: apsw.Connection) -> int:
+def count_change(connection: apsw.Connection) -> int:
     """Count a change to the skills and return its number."""
     return int(
         connection.execute(
@@ -172,8 +177,10 @@ def count_use(connection: apsw.Connection, skill_id: str) -> int:
     return int(count)
 
 
-def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVectors:
-    """Read every passage vector of a build into one array, in passage order.
+def passage_vectors(
+    connection: apsw.Connection, build_id: str, skill_id: str | None = None
+) -> PassageVectors:
+    """Read every passage vector of a build, or of one skill, into one array, in passage order.
 
     Raises:
         StoreError: passages and vectors do not belong together, so the file is damaged.
@@ -182,10 +189,16 @@ def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVector
         "SELECT number, dim FROM builds WHERE build_id = ?", (build_id,)
     ).fetchone()
     number, dim = build or (0, 0)
+    only = "" if skill_id is None else "AND skills.id = ?"
+    wanted = (number,) if skill_id is None else (number, skill_id)
+    passages_of = (
+        "FROM passages JOIN skills ON skills.number = skill "
+        f"WHERE build = ? {only} ORDER BY passages.number"
+    )
+    vectors_of = f"FROM skill_vectors JOIN skills ON number = skill WHERE build = ? {only}"
     rows: list[tuple[Any, ...]] = connection.execute(
-        "SELECT passages.number, skills.number, skills.id, part, start, stop FROM passages "
-        "JOIN skills ON skills.number = skill WHERE build = ? ORDER BY passages.number",
-        (number,),
+        f"SELECT passages.number, skills.number, skills.id, part, start, stop {passages_of}",
+        wanted,
     ).fetchall()
     vectors = np.empty((len(rows), dim), dtype=_FLOAT32)
     starts: dict[int, int] = {}
@@ -193,8 +206,8 @@ def passage_vectors(connection: apsw.Connection, build_id: str) -> PassageVector
         starts.setdefault(row[1], at)
     filled = 0
     for skill, blob in connection.execute(
-        "SELECT skill, vectors FROM skill_vectors JOIN skills ON number = skill WHERE build = ?",
-        (number,),
+        f"SELECT skill, vectors {vectors_of}",
+        wanted,
     ):
         some = np.frombuffer(blob, dtype=_FLOAT32)
         count, rest = divmod(len(some), max(dim, 1))
@@ -297,5 +310,6 @@ def _to_skill(row: tuple[Any, ...]) -> Skill:
         allowed_tools=tuple(json.loads(row[17])),
         disable_model_invocation=bool(row[18]),
         updated_at=from_microseconds(row[19]),
-        body=row[20],
+        is_disabled=bool(row[20]),
+        body=row[21],
     )

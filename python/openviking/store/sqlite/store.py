@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openviking.store.sqlite import matching, skills
+from openviking.store.sqlite import matching, skill_choices, skills
 from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import BUSY_TIMEOUT_S, Database
 from openviking.store.sqlite.memories import SqliteMemories
@@ -104,22 +104,54 @@ class SqliteStore:
         prepared = [
             skills.PreparedSkill(entry, now, "skills", at) for at, entry in enumerate(entries)
         ]
-        rows, version = self._database.write(lambda connection: skills.put(connection, prepared))
-        self._lexicon.update({skill.id: skill.words for skill in prepared}, version)
+        switched_off = [skill.id for skill in prepared if skill.is_disabled]
+
+        def work(connection: apsw.Connection) -> tuple[list[RowIds], int, frozenset[str]]:
+            skill_choices.disable(connection, switched_off)
+            return *skills.put(connection, prepared), skill_choices.disabled(connection)
+
+        rows, version, disabled = self._database.write(work)
+        words = {skill.id: None if skill.id in disabled else skill.words for skill in prepared}
+        self._lexicon.update(words, version)
         return rows
 
-    def delete_skills(self, ids: Sequence[str]) -> int:
+    def delete_skills(self, ids: Sequence[str], *, forget: bool = False) -> int:
         """Delete skills and their passages; return how many existed."""
         known = [checked_text(skill_id, "ids", at) for at, skill_id in enumerate(ids)]
 
         def work(connection: apsw.Connection) -> tuple[int, int]:
             deleted = skills.delete(connection, known)
+            if forget:
+                skill_choices.enable(connection, known)
             _give_back_space(connection)
             return deleted
 
         count, version = self._database.write(work)
         self._lexicon.update(dict.fromkeys(known), version)
         return count
+
+    def switch_skills(self, ids: Sequence[str], *, is_disabled: bool) -> None:
+        """Switch ids off or on, in one transaction; an id need have no skill."""
+        known = [checked_text(skill_id, "ids", at) for at, skill_id in enumerate(ids)]
+        words, version = self._database.write(
+            lambda connection: skill_choices.switch(connection, known, is_disabled=is_disabled)
+        )
+        self._lexicon.update(words, version)
+
+    def disabled_skills(self) -> frozenset[str]:
+        """Return the ids that are switched off, also those that no skill has at the moment."""
+        with self._database.reading() as connection:
+            return skill_choices.disabled(connection)
+
+    def waiting_skills(self) -> Mapping[str, str]:
+        """Return what :meth:`put_waiting_skills` stored: file -> the id that it waits for."""
+        with self._database.reading() as connection:
+            return skill_choices.waiting(connection)
+
+    def put_waiting_skills(self, files: Mapping[str, str]) -> None:
+        """Replace the files that gave way to a skill of the same name."""
+        known = {checked_text(path, "files"): checked_text(i, "files") for path, i in files.items()}
+        self._database.write(lambda connection: skill_choices.put_waiting(connection, known))
 
     def get_skill(self, skill_id: str) -> Skill:
         """Return the whole skill, body included; raises NotFoundError."""
@@ -147,11 +179,11 @@ class SqliteStore:
         with self._database.reading() as connection:
             return skills.digests(connection, build_id)
 
-    def passage_vectors(self, build_id: str) -> PassageVectors:
-        """Return every passage vector of that build, ordered by passage id."""
+    def passage_vectors(self, build_id: str, *, skill_id: str | None = None) -> PassageVectors:
+        """Return every passage vector of that build, or of one skill, ordered by passage id."""
         checked_text(build_id, "build_id")
         with self._database.reading() as connection:
-            return skills.passage_vectors(connection, build_id)
+            return skills.passage_vectors(connection, build_id, skill_id)
 
     def match_skills(
         self, query: str, limit: int, *, among: frozenset[str] | None = None
