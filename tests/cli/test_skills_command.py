@@ -307,3 +307,17 @@ def test_a_storage_in_use_names_the_request_that_switches_a_skill(
         store.close()
     assert refused.exit_code != 0
     assert 'PATCH /skills/csv-cleaner with {"disabled": true}' in refused.stderr
+
+
+def test_the_doctor_names_what_a_later_path_hides(imported: Run, skill_folder: Path):
+    mine = skill_folder.parent / "mine" / "csv-cleaner"
+    mine.mkdir(parents=True)
+    (mine / "SKILL.md").write_text("---\nname: csv-cleaner\ndescription: Mine\n---\n# Mine\n")
+
+    told = imported("skills", "doctor", mine.parent, skill_folder)
+    beside = imported("skills", "doctor", mine.parent, "--stored", "--json")
+
+    assert "overridden: not used" in told.stdout
+    assert "csv-cleaner" in told.stdout
+    (record,) = json.loads(beside.stdout)
+    assert record["complaints"][0]["problem"] == "name-taken"

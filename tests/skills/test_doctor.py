@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openviking.errors import InputError
+from openviking.skills import Skills
 from openviking.skills.doctor import Diagnosis, diagnose
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tests.skills.conftest import WriteSkill
 
     from openviking.encoder.fake import HashingEncoder
-    from openviking.skills import Skills
+    from openviking.store import SqliteStore
 
 GOOD = "Merge, split and rotate pdf documents, also scanned ones, with qpdf from a terminal"
 
@@ -57,6 +58,9 @@ def test_twins_are_told_and_each_names_the_other(
     first, second, _ = sorted(diagnose([folder], encoder), key=lambda found: found.name)
 
     assert [c.problem for c in first.complaints] == ["description-duplicate"]
+    assert [c.problem for c in second.complaints] == ["name-taken", "description-duplicate"]
+    assert first.path in second.complaints[0].advice
+    assert "'pdf-two'" in second.complaints[0].advice
     assert first.neighbours[0].path == second.path
     assert first.neighbours[0].cosine == pytest.approx(1.0)
 
@@ -113,3 +117,99 @@ def test_a_skill_of_a_client_is_named_by_its_id_and_a_hidden_one_takes_nothing(s
 
 def test_an_empty_store_has_no_diagnoses(skills: Skills):
     assert not skills.diagnose()
+
+
+@pytest.fixture
+def three(folder: Path, write_skill: WriteSkill) -> list[Path]:
+    write_skill("mine/pdf", text=GOOD)
+    write_skill("mine/sql", text="Tune slow sql database queries with indexes after reading plans")
+    write_skill("team/pdf", text=GOOD + " of the team")
+    write_skill("project/pdf", text=GOOD + " of the project")
+    return [folder / "mine", folder / "team", folder / "project"]
+
+
+def test_what_is_overridden_is_told_as_an_import_of_the_same_folders_does_it(
+    skills: Skills, three: list[Path], encoder: HashingEncoder
+):
+    found = diagnose(three, encoder)
+
+    told = {
+        one.path: one.complaints[0].advice
+        for one in found
+        if "overridden" in [complaint.problem for complaint in one.complaints]
+    }
+    report = skills.import_paths(three)
+    assert set(told) == {override.path for override in report.overridden}
+    winner = str(three[2] / "pdf" / "SKILL.md")
+    assert all(winner in advice for advice in told.values())
+    assert {override.by for override in report.overridden} == {winner}
+    # What is not used takes no request away from what is.
+    (used,) = (one for one in found if one.path == winner)
+    assert used.complaints == ()
+    assert all(near.path not in told for near in used.neighbours)
+
+
+def test_the_stored_skills_tell_which_file_each_hides_in_every_process(
+    skills: Skills, store: SqliteStore, three: list[Path], encoder: HashingEncoder
+):
+    skills.import_paths(three)
+    skills.close()
+    other = Skills(store, encoder)
+
+    of_files = {one.path: one.complaints for one in diagnose(three, encoder)}
+    of_stored = {one.path: one.complaints for one in other.diagnose()}
+
+    assert {path: [c.problem for c in found] for path, found in of_stored.items()} == {
+        path: [c.problem for c in found] for path, found in of_files.items()
+    }
+    other.close()
+
+
+def test_files_are_told_what_they_collide_with_among_the_stored(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    skills.create(fields={"name": "pdf", "description": GOOD})
+    skills.create(fields={"name": "shy", "description": GOOD, "disable_model_invocation": True})
+    write_skill("new/pdf", text=GOOD)
+    write_skill("new/sql", text="Tune slow sql database queries with indexes after reading plans")
+
+    pdf, sql = skills.diagnose([folder])
+
+    assert [c.problem for c in pdf.complaints] == ["name-taken", "description-duplicate"]
+    assert "stored as pdf" in pdf.complaints[0].advice
+    assert "'pdf-new'" in pdf.complaints[0].advice
+    assert pdf.neighbours[0].path == "stored as pdf"
+    assert all(near.path != "stored as shy" for near in pdf.neighbours)
+    assert sql.complaints == ()
+    report = skills.import_paths([folder])
+    assert sorted(report.added) == ["pdf-new", "sql"]
+
+
+def test_a_stored_file_collides_neither_with_itself_nor_after_the_first_has_gone(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    first = write_skill("one/pdf", name="pdf", text=GOOD)
+    write_skill("two/pdf", name="pdf", text="Tune slow sql queries with indexes after their plans")
+    skills.import_paths([folder])
+    first.unlink()
+    skills.import_paths([folder], prune=True)
+
+    (only,) = skills.diagnose([folder])
+
+    assert only.complaints == ()
+    assert skills.list().skills[0].id == "pdf-two"
+
+
+def test_a_disabled_skill_is_told_and_takes_nothing_from_others(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    write_skill("pdf", text=GOOD)
+    write_skill("documents", text=GOOD)
+    skills.import_paths([folder])
+    skills.disable(["pdf"])
+
+    for found in (skills.diagnose(), skills.diagnose([folder])):
+        documents, pdf = found
+        assert documents.complaints == ()
+        assert [complaint.problem for complaint in pdf.complaints] == ["disabled"]
+        assert "enable pdf" in pdf.complaints[0].advice

@@ -120,7 +120,7 @@ def test_validation_reports_every_file_and_collisions(folder: Path, write_skill:
 
     assert [(report.skill_id, report.is_valid) for report in reports] == [
         ("pdf", True),
-        ("pdf", False),
+        ("pdf-b", False),
         (None, False),
     ]
     assert [report.findings[0].code for report in reports[1:]] == ["id-collision", "file-binary"]

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 @click.command("doctor")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--stored", is_flag=True, help="Also compare with the stored skills.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was found.")
 @storage
 @model
 @common
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[Path, ...], strict: bool) -> None:
+def command(ctx: click.Context, paths: tuple[Path, ...], stored: bool, strict: bool) -> None:
     """Tell authors what makes the skills under each PATH hard to find; without PATH, the stored.
 
     Looks for descriptions that are missing, vague or the same as another's, for skills that
@@ -34,14 +35,21 @@ def command(ctx: click.Context, paths: tuple[Path, ...], strict: bool) -> None:
     neighbours that would be found instead. Files need the model, but no storage; stored skills
     need no model.
 
+    Also says which file is not used because a later PATH has a skill of the same name, as `skills
+    import` and `serve --skills` would do it, and which one gets another id than its name gives.
+
     \b
     Examples:
       openviking skills doctor
-      openviking skills doctor ~/.agent/skills
+      openviking skills doctor ~/.agent/skills ./.agent/skills
+      openviking skills doctor new-skills --stored
       openviking skills doctor examples/skills --json
     """
     state = ctx.find_object(State) or State()
-    found = _of_files(state, paths) if paths else _of_stored(state)
+    if not paths:
+        found = _of_stored(state)
+    else:
+        found = _beside_stored(state, paths) if stored else _of_files(state, paths)
     ill = [diagnosis for diagnosis in found if diagnosis.complaints]
     if state.is_json:
         print_json([asdict(diagnosis) for diagnosis in found])
@@ -58,6 +66,11 @@ def _of_files(state: State, paths: tuple[Path, ...]) -> Sequence[Diagnosis]:
 
     with closing(state.open_encoder()) as encoder, ProgressLine("doctor", unit="skills") as line:
         return diagnose(paths, encoder, line)
+
+
+def _beside_stored(state: State, paths: tuple[Path, ...]) -> Sequence[Diagnosis]:
+    with state.open_engine() as engine, ProgressLine("doctor", unit="skills") as line:
+        return engine.skills.diagnose(paths, line)
 
 
 def _of_stored(state: State) -> Sequence[Diagnosis]:

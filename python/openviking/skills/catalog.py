@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from openviking.errors import NotFoundError
-from openviking.skills.snapshot import Entry, Snapshot, is_hidden, make_snapshot
+from openviking.skills.snapshot import Entry, Snapshot, empty_snapshot, is_hidden, make_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,7 +74,7 @@ class Catalog:
         self._index = index
         self._lock = threading.Lock()
         self._next_row = 0
-        self._snapshot = Snapshot({}, (), {}, {})
+        self._snapshot = empty_snapshot()
 
     def vectors(self, entry: Entry) -> Vectors | None:
         """Return the vectors of an entry's passages; None if it has been replaced meanwhile."""

@@ -6,67 +6,43 @@ the encoder and the neighbours, not a format: ``validate`` looks at the format.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openviking.skills.complaints import (
+    Complaint,
+    Neighbour,
+    about_body,
+    about_description,
+    about_hiding,
+    about_others,
+    name_taken,
+    overridden,
+)
 from openviking.skills.load import read_skill
-from openviking.skills.passages import BODY_PASSAGES_MAX, cut_passages, summary_text
+from openviking.skills.overrides import Order
+from openviking.skills.passages import cut_passages, summary_text
+from openviking.skills.placing import place
 from openviking.skills.scan import check_paths, scan_paths
-from openviking.skills.structure import first_paragraph
-from openviking.store.words import FUNCTION_WORDS
+from openviking.skills.snapshot import empty_snapshot, is_hidden
+from openviking.skills.structure import first_paragraph, slug
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from openviking.skills.scan import SkillFile
     from openviking.skills.snapshot import Snapshot
     from openviking.store.port import Store
     from openviking.types import Progress, Scores, Skill, TextEncoder, Vectors
 
-TELLING_WORDS_MIN = 6
-"""A description with fewer different words that tell something leaves most requests unmatched."""
-
-SAME_COSINE = 0.95
-"""Summaries above it are the same to the encoder: which of two is found is chance."""
-
-NEAR_COSINE = 0.75
-"""Summaries above it answer the same requests; what tells them apart should be said."""
-
 NEIGHBOURS_SHOWN = 3
 
 _ENCODED_AT_ONCE = 32
-_WORD = re.compile(r"[^\W_]+")
-
-Problem = Literal[
-    "description-missing",
-    "description-vague",
-    "description-duplicate",
-    "collision",
-    "body-over-window",
-    "hidden",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """One problem, and what its author can do about it."""
-
-    problem: Problem
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A skill that is found by the same requests, and the cosine of both summaries."""
-
-    path: str
-    name: str
-    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,42 +60,108 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class _Patient:
-    """A skill, whether its description was only derived, and where its body's passages end."""
+    """A skill, and what can be said of it without the others.
+
+    Attributes:
+        skill: the record.
+        is_undescribed: whether its description was only derived.
+        body_ends: where the passages of its body end.
+        standing: complaints about its name and its folder.
+        is_used: false for a file that gives way to another one.
+    """
 
     skill: Skill
     is_undescribed: bool
     body_ends: Sequence[int]
+    standing: tuple[Complaint, ...] = ()
+    is_used: bool = True
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether it can be found, and so instead of another."""
+        return self.is_used and not is_hidden(self.skill)
 
 
 def diagnose(
-    paths: Iterable[str | Path], encoder: TextEncoder, progress: Progress | None = None
+    paths: Iterable[str | Path],
+    encoder: TextEncoder,
+    progress: Progress | None = None,
+    *,
+    stored: Snapshot | None = None,
 ) -> list[Diagnosis]:
     """Examine every skill under *paths* beside all others there.
 
     Args:
-        paths: folders, or single files.
+        paths: folders, or single files; of skills of the same name in two of them, the one in the
+            later is used.
         encoder: not closed here.
         progress: called with (skills done, skills in all).
+        stored: skills that are known already; files are placed beside them, and they are
+            neighbours.
 
     Raises:
         InputError: a path does not exist.
         EncoderError: the model failed.
     """
-    patients: list[_Patient] = []
-    for file in scan_paths(check_paths(paths)).files:
+    known = stored or empty_snapshot()
+    roots = check_paths(paths)
+    files = scan_paths(roots).files
+    patients = _read(files, Order(roots), known, encoder)
+    summaries = _encode([summary_text(patient.skill) for patient in patients], encoder, progress)
+    others = _others(known, {str(file.path) for file in files})
+    if others:
+        vectors = [summary for _, summary in others]
+        summaries = np.concatenate([summaries, np.stack(vectors)])
+    beside = [_Patient(skill, is_undescribed=False, body_ends=()) for skill, _ in others]
+    return _diagnose([*patients, *beside], summaries, len(patients))
+
+
+def _read(
+    files: Sequence[SkillFile], order: Order, known: Snapshot, encoder: TextEncoder
+) -> list[_Patient]:
+    """Read and place every file, in the order of an import; return them in their own order."""
+    taken: dict[str, Path] = {}
+    found: dict[int, _Patient] = {}
+    for at, file in sorted(enumerate(files), key=lambda pair: -order.rank(pair[1].path)):
         skill, findings = read_skill(file.path, root=file.root)
-        if skill is not None:
-            undescribed = any(finding.code == "description-missing" for finding in findings)
-            bodies = [p.end for p in cut_passages(skill, encoder) if p.part == "body"]
-            patients.append(_Patient(skill, undescribed, bodies))
-    texts = [summary_text(patient.skill) for patient in patients]
-    return _diagnose(patients, _encode(texts, encoder, progress))
+        if skill is None:
+            continue
+        base = skill.id
+        placed = place(file, base, order=order, snapshot=known, taken=taken)
+        standing: tuple[Complaint, ...] = ()
+        if placed.winner is not None:
+            standing = (overridden(placed.winner),)
+        else:
+            standing = _standing(base, placed.id, known, taken)
+            taken[placed.id] = file.path
+        entry = known.entries.get(placed.id)
+        is_off = entry is not None and entry.skill.is_disabled
+        found[at] = _Patient(
+            replace(skill, id=placed.id, is_disabled=is_off),
+            any(finding.code == "description-missing" for finding in findings),
+            [p.end for p in cut_passages(skill, encoder) if p.part == "body"],
+            standing,
+            is_used=placed.winner is None,
+        )
+    return [found[at] for at in sorted(found)]
 
 
-def diagnose_stored(snapshot: Snapshot, store: Store) -> list[Diagnosis]:
+def _others(known: Snapshot, paths: Collection[str]) -> list[tuple[Skill, NDArray[np.float32]]]:
+    """Return the stored skills, with their summaries, that come from none of the files *paths*."""
+    return [
+        (entry.skill, entry.summary)
+        for entry in (known.entries[skill_id] for skill_id in known.ids)
+        if entry.summary is not None and entry.skill.path not in paths
+    ]
+
+
+def diagnose_stored(
+    snapshot: Snapshot, store: Store, overrides: Mapping[str, Sequence[str]]
+) -> list[Diagnosis]:
     """Examine every stored skill beside all others; nothing is encoded.
 
-    Skills that have no vectors yet are left out.
+    Skills that have no vectors yet are left out. Files that are left out for a stored skill come
+    last, see ``Overrides.by_id``.
 
     Raises:
         StoreError: the store cannot be read.
@@ -132,26 +174,51 @@ def diagnose_stored(snapshot: Snapshot, store: Store) -> list[Diagnosis]:
             skill = store.get_skill(skill_id)
             undescribed = skill.description == (first_paragraph(skill.body) or skill.name)
             bodies = [end for part, _, end in entry.places if part == "body"]
-            patients.append(_Patient(skill, undescribed, bodies))
+            standing: tuple[Complaint, ...] = ()
+            if skill.origin == "folder":
+                standing = _standing(slug(skill.name), skill_id, snapshot, {})
+            patients.append(_Patient(skill, undescribed, bodies, standing))
             vectors.append(entry.summary)
-    return _diagnose(patients, np.stack(vectors)) if vectors else []
+    found = _diagnose(patients, np.stack(vectors), len(patients)) if vectors else []
+    hidden = [
+        Diagnosis(path, held.skill.name, (overridden(_where(held.skill)),), ())
+        for skill_id, paths in sorted(overrides.items())
+        if (held := snapshot.entries.get(skill_id)) is not None
+        for path in paths
+    ]
+    return [*found, *hidden]
 
 
-def _diagnose(patients: Sequence[_Patient], summaries: Vectors) -> list[Diagnosis]:
+def _standing(
+    base: str, skill_id: str, known: Snapshot, taken: Mapping[str, Path]
+) -> tuple[Complaint, ...]:
+    """Say who has the id *base* that the skill's name gives, if it goes by another one."""
+    if skill_id == base:
+        return ()
+    if base in taken:
+        return (name_taken(base, skill_id, str(taken[base])),)
+    holder = known.entries.get(base)
+    return () if holder is None else (name_taken(base, skill_id, _where(holder.skill)),)
+
+
+def _diagnose(patients: Sequence[_Patient], summaries: Vectors, examined: int) -> list[Diagnosis]:
+    """Examine the first *examined* of the skills beside all of them."""
     skills = [patient.skill for patient in patients]
-    is_hidden = np.array([skill.disable_model_invocation for skill in skills], dtype=np.bool_)
+    takes_nothing = np.array([not patient.takes_requests for patient in patients], dtype=np.bool_)
     found: list[Diagnosis] = []
-    for at, patient in enumerate(patients):
+    for at, patient in enumerate(patients[:examined]):
         skill = patient.skill
         cosines = summaries @ summaries[at]
-        # A hidden skill takes no request away from another.
-        cosines[is_hidden] = -1.0
+        # What cannot be found takes no request away from another.
+        cosines[takes_nothing] = -1.0
         cosines[at] = -1.0
         near = _nearest(skills, cosines)
+        hiding = about_hiding(skill)
         complaints = (
-            *_about_description(skill, is_missing=patient.is_undescribed),
-            *(() if skill.disable_model_invocation else _about_others(cosines, near)),
-            *_about_body(patient),
+            *patient.standing,
+            *(hiding or about_description(skill, is_missing=patient.is_undescribed)),
+            *(about_others(cosines, near) if patient.takes_requests else ()),
+            *about_body(skill, patient.body_ends),
         )
         found.append(Diagnosis(_where(skill), skill.name, complaints, near))
     return found
@@ -177,46 +244,3 @@ def _nearest(skills: Sequence[Skill], cosines: Scores) -> tuple[Neighbour, ...]:
         for row in order
         if cosines[row] > -1.0
     )
-
-
-def _about_description(skill: Skill, *, is_missing: bool) -> list[Complaint]:
-    if skill.disable_model_invocation:
-        return [Complaint("hidden", "disable-model-invocation is set: no search returns it")]
-    if is_missing:
-        advice = "say in two sentences what it does and when to use it, in a user's words"
-        return [Complaint("description-missing", advice)]
-    words = {word.lower() for word in _WORD.findall(skill.description)} - FUNCTION_WORDS
-    if len(words) < TELLING_WORDS_MIN:
-        advice = (
-            f"only {len(words)} words tell something; name the tasks, the file types and tools, "
-            "and what people say when they need it"
-        )
-        return [Complaint("description-vague", advice)]
-    return []
-
-
-def _about_others(cosines: Scores, near: Sequence[Neighbour]) -> list[Complaint]:
-    if not near or near[0].cosine < NEAR_COSINE:
-        return []
-    first = near[0]
-    if first.cosine >= SAME_COSINE:
-        count = int((cosines >= SAME_COSINE).sum())
-        advice = f"says the same as {first.name!r} and {count - 1} more; merge or tell them apart"
-        return [Complaint("description-duplicate", advice)]
-    count = int((cosines >= NEAR_COSINE).sum())
-    advice = (
-        f"{count} others answer the same requests, {first.name!r} first; say what only this one "
-        "does"
-    )
-    return [Complaint("collision", advice)]
-
-
-def _about_body(patient: _Patient) -> list[Complaint]:
-    if len(patient.body_ends) <= BODY_PASSAGES_MAX:
-        return []
-    read = patient.body_ends[BODY_PASSAGES_MAX - 1]
-    advice = (
-        f"the encoder reads the first {read:,} of {len(patient.skill.body):,} characters, and only "
-        "the headings of the rest; put what it is for first, or move reference into files beside it"
-    )
-    return [Complaint("body-over-window", advice)]

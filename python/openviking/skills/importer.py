@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from openviking.errors import OverloadedError
 from openviking.skills.bundle import bundled_files
 from openviking.skills.findings import Findings
-from openviking.skills.ids import choose_id
 from openviking.skills.load import parse_skill, read_source, source_digest
 from openviking.skills.overrides import Order, Override
+from openviking.skills.placing import holder_of, place
 from openviking.skills.report import ImportReport, ImportRun
 from openviking.skills.scan import SkillFile, scan_paths
 from openviking.skills.structure import folder_category, slug, without_owner
@@ -171,22 +171,16 @@ class Importer:
         snapshot = self._catalog.snapshot
         previous = snapshot.by_path.get(str(file.path))
         base = skill.id
-        holder = self._holder(base, run)
-        if holder is not None and run.order.gives_way(file.path, holder):
-            self._give_way(file, base, holder, run)
+        placed = place(file, base, order=run.order, snapshot=snapshot, taken=run.taken)
+        if placed.winner is not None:
+            self._give_way(file, base, placed.winner, run)
             return
         self._overrides.forget(file.path)
-        if holder is not None and run.order.gives_way(holder, file.path):
-            skill_id = base
-            self._note(base, holder, file.path, run)
-            if previous not in {None, base}:
-                run.renamed.append(str(previous))
-        elif previous is not None and (previous == base or previous.startswith(f"{base}-")):
-            skill_id = previous
-        else:
-            skill_id = choose_id(base, file, snapshot.entries, run.taken)
-            if previous is not None:
-                run.renamed.append(previous)
+        if placed.loser is not None:
+            self._note(base, placed.loser, file.path, run)
+        skill_id = placed.id
+        if previous not in {None, skill_id}:
+            run.renamed.append(str(previous))
         if skill_id != base:
             findings = Findings(str(file.path))
             findings.add("id-collision", f"id {base!r} is taken; this one became {skill_id!r}")
@@ -203,16 +197,8 @@ class Importer:
         (run.updated if previous or skill_id in snapshot.entries else run.added).append(skill_id)
         run.pending.append(skill)
 
-    def _holder(self, base: str, run: ImportRun) -> Path | None:
-        """Return the file that has the id *base* now, None if no file has."""
-        if base in run.taken:
-            return run.taken[base]
-        entry = self._catalog.snapshot.entries.get(base)
-        path = None if entry is None or entry.skill.origin != "folder" else entry.skill.path
-        return None if path is None or not os.path.lexists(path) else Path(path)
-
     def _is_contested(self, base: str, file: SkillFile, run: ImportRun) -> bool:
-        holder = self._holder(base, run)
+        holder = holder_of(base, self._catalog.snapshot, run.taken)
         return holder is not None and (
             run.order.gives_way(file.path, holder) or run.order.gives_way(holder, file.path)
         )

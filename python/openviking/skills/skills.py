@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openviking.errors import ConflictError, NotFoundError
+from openviking.errors import NotFoundError
 from openviking.index import Index
 from openviking.skills.background import Background
 from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
-from openviking.skills.doctor import diagnose_stored
+from openviking.skills.doctor import diagnose, diagnose_stored
 from openviking.skills.drafts import draft_of
 from openviking.skills.edits import Edits
 from openviking.skills.finder import Finder
@@ -24,7 +24,7 @@ from openviking.skills.scan import check_paths
 from openviking.skills.switch import Switches
 from openviking.skills.tiers import Tiers
 from openviking.skills.views import SkillPage, SkillTree, counts_of, page_of, tree_of
-from openviking.skills.watch import Watcher
+from openviking.skills.watch import Watch
 from openviking.skills.writer import SkillWriter
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Skills:
             self._writer, self._catalog, self._overrides, self._stopping.is_set
         )
         self._switches = Switches(self._writer, self._catalog, self._overrides)
-        self._edits = Edits(self._writer, self._catalog, self._is_watched)
-        self._watcher: Watcher | None = None
+        self._watch = Watch(self._sync, self._stopping)
+        self._edits = Edits(self._writer, self._catalog, self._watch.covers)
         stale = self._writer.load()
         self._related = Related(self._catalog.snapshot)
         self._related.warm()
@@ -218,17 +218,15 @@ class Skills:
 
         All of *ids* or none; raises NotFoundError. ``skills/switch.py`` says what outlives what.
         """
-        return self._turn(ids, is_disabled=True)
+        switched = self._switches.turn(ids, is_disabled=True)
+        self._relate()
+        return switched
 
     def enable(self, ids: Iterable[str]) -> tuple[Switched, ...]:
         """Undo :meth:`disable`; raises NotFoundError."""
-        return self._turn(ids, is_disabled=False)
-
-    def _turn(self, ids: Iterable[str], *, is_disabled: bool) -> tuple[Switched, ...]:
-        try:
-            return self._switches.turn(ids, is_disabled=is_disabled)
-        finally:
-            self._relate()
+        switched = self._switches.turn(ids, is_disabled=False)
+        self._relate()
+        return switched
 
     def count_use(self, skill_id: str) -> int:
         """Add one to a skill's usage count and return it; raises NotFoundError."""
@@ -265,38 +263,35 @@ class Skills:
         Raises:
             ConflictError: folders are already being watched.
         """
-        if self._watcher is not None:
-            raise ConflictError("skill folders are already being watched")
-        self._watcher = Watcher(folders, self._sync, self._stopping)
-        self._watcher.start()
+        self._watch.start(folders)
 
     def warm(self) -> None:
         """Do now what the first search would otherwise wait for; some 0.1 s of encoding."""
         self._background.warm()
 
-    def diagnose(self) -> Sequence[Diagnosis]:
-        """Say of every stored skill what makes it hard to find; nothing is encoded."""
-        return diagnose_stored(self._catalog.snapshot, self._store)
+    def diagnose(
+        self, paths: Iterable[str | Path] = (), progress: Progress | None = None
+    ) -> Sequence[Diagnosis]:
+        """Say what makes every stored skill hard to find, or files at *paths* beside them."""
+        snapshot = self._catalog.snapshot
+        if paths:
+            return diagnose(paths, self._encoder, progress, stored=snapshot)
+        return diagnose_stored(snapshot, self._store, self.all_overrides())
 
     def stats(self) -> dict[str, Any]:
         """Counts: skills, the hidden and disabled, passages, skills to be encoded anew."""
-        return counts_of(self._catalog.snapshot) | {
-            "watching": [] if self._watcher is None else self._watcher.folders,
-            "watch_error": None if self._watcher is None else self._watcher.last_error,
-        }
+        return counts_of(self._catalog.snapshot) | self._watch.stats()
 
     def close(self) -> None:
         """Stop watching and rebuilding; waits for the batch in work. May be called twice."""
         self._stopping.set()
-        if self._watcher is not None:
-            self._watcher.join()
+        self._watch.join()
         self._rebuild.join()
 
     def _sync(self, folders: Sequence[Path]) -> None:
         version = self._catalog.snapshot.version
         try:
-            among = () if self._watcher is None else self._watcher.paths
-            self._importer.run(folders, prune=True, among=among)
+            self._importer.run(folders, prune=True, among=self._watch.paths)
         finally:
             if self._catalog.snapshot.version != version:
                 self._relate()
@@ -308,6 +303,3 @@ class Skills:
 
     def _relate(self) -> None:
         self._related = Related(self._catalog.snapshot)
-
-    def _is_watched(self, path: str) -> bool:
-        return self._watcher is not None and self._watcher.covers(path)

@@ -223,6 +223,11 @@ def category_filter(category: str | None) -> str | None:
     return None if wanted in {"", GENERAL} else wanted
 
 
+def empty_snapshot() -> Snapshot:
+    """Return a snapshot without skills."""
+    return Snapshot({}, (), {}, {})
+
+
 def make_snapshot(entries: Mapping[str, Entry], version: int) -> Snapshot:
     """Derive what a snapshot holds from its entries."""
     ids = tuple(sorted(entries))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from openviking.skills.findings import Findings
 from openviking.skills.load import read_skill
 from openviking.skills.overrides import Order
+from openviking.skills.placing import place
 from openviking.skills.scan import check_paths, scan_paths
+from openviking.skills.snapshot import empty_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,23 +48,24 @@ def validate_paths(paths: Iterable[str | Path]) -> list[ValidationReport]:
         for finding in scan.findings
         if finding.severity != "info"
     ]
-    first_file: dict[str, Path] = {}
+    taken: dict[str, Path] = {}
+    nothing_stored = empty_snapshot()
     # As an import does: what counts comes first.
     for file in sorted(scan.files, key=lambda file: -order.rank(file.path)):
         skill, found = read_skill(file.path, root=file.root)
         findings = Findings(str(file.path))
-        first = None if skill is None else first_file.setdefault(skill.id, file.path)
-        if skill is not None and first is not None and first != file.path:
-            if order.gives_way(file.path, first):
-                message = f"{first} has a skill of the same name and is used instead"
-                findings.add("overridden", message)
-            else:
-                findings.add("id-collision", f"id {skill.id!r} is already taken by {first}")
-        reports.append(
-            ValidationReport(
-                str(file.path),
-                None if skill is None else skill.id,
-                (*found, *findings.found),
-            )
-        )
+        if skill is None:
+            reports.append(ValidationReport(str(file.path), None, tuple(found)))
+            continue
+        base = skill.id
+        placed = place(file, base, order=order, snapshot=nothing_stored, taken=taken)
+        if placed.winner is not None:
+            message = f"{placed.winner} has a skill of the same name and is used instead"
+            findings.add("overridden", message)
+        elif placed.id != base:
+            message = f"id {base!r} is taken by {taken[base]}; this one becomes {placed.id!r}"
+            findings.add("id-collision", message)
+        if placed.winner is None:
+            taken[placed.id] = file.path
+        reports.append(ValidationReport(str(file.path), placed.id, (*found, *findings.found)))
     return reports

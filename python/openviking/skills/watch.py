@@ -10,11 +10,11 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import watchfiles
 
-from openviking.errors import OpenVikingError
+from openviking.errors import ConflictError, OpenVikingError
 from openviking.skills.scan import is_skill_file
 
 if TYPE_CHECKING:
@@ -31,6 +31,48 @@ WAKE_MS = 1000
 
 RESCAN_S = 60.0
 """Folders are scanned this often without any event: links and network disks send none."""
+
+
+class Watch:
+    """The folders that are followed, none until :meth:`start`; safe from any thread.
+
+    Args:
+        sync: brings some of the folders in step with the store.
+        stopping: ends the following when set.
+    """
+
+    def __init__(self, sync: Callable[[Sequence[Path]], None], stopping: threading.Event) -> None:
+        self._sync = sync
+        self._stopping = stopping
+        self._watcher: Watcher | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The watched folders in order, as absolute paths."""
+        return () if self._watcher is None else self._watcher.paths
+
+    def start(self, folders: Iterable[str | Path]) -> None:
+        """Begin with a full import of every folder; raises ConflictError the second time."""
+        if self._watcher is not None:
+            raise ConflictError("skill folders are already being watched")
+        self._watcher = Watcher(folders, self._sync, self._stopping)
+        self._watcher.start()
+
+    def covers(self, path: str) -> bool:
+        """Whether the file lies in a watched folder."""
+        return any(Path(path).is_relative_to(folder) for folder in self.paths)
+
+    def stats(self) -> dict[str, Any]:
+        """Return which folders are watched, and what went wrong last."""
+        return {
+            "watching": [str(folder) for folder in self.paths],
+            "watch_error": None if self._watcher is None else self._watcher.last_error,
+        }
+
+    def join(self) -> None:
+        """Wait for the end; the stop has been asked for elsewhere."""
+        if self._watcher is not None:
+            self._watcher.join()
 
 
 class Watcher:
@@ -65,11 +107,6 @@ class Watcher:
         """The watched folders in order, as absolute paths."""
         return self._folders
 
-    @property
-    def folders(self) -> list[str]:
-        """The watched folders."""
-        return [str(folder) for folder in self._folders]
-
     def start(self) -> None:
         """Begin with a full import of every folder."""
         self._thread.start()
@@ -78,10 +115,6 @@ class Watcher:
         """Wait for the end of the thread; the stop has been asked for elsewhere."""
         if self._thread.is_alive():
             self._thread.join()
-
-    def covers(self, path: str) -> bool:
-        """Whether the file lies in a watched folder."""
-        return any(Path(path).is_relative_to(folder) for folder in self._folders)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
