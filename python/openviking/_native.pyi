@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -20,12 +21,14 @@ __all__ = [
 class MappedRows:
     def __new__(
         cls,
-        rows: Vectors,
+        path: Path,
+        dim: int,
         ids: RowIds,
         codes: NDArray[np.uint8],
         steps: NDArray[np.float32],
         residuals: NDArray[np.float32],
     ) -> MappedRows: ...
+    def rows(self, rows: RowIds, /) -> Vectors: ...
     def search(
         self, queries: Vectors, k: int, /, *, ranges: RowIds, alive: NDArray[np.uint64]
     ) -> tuple[RowIds, Scores]: ...

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +30,11 @@ def unit_rows(count: int, dim: int = DIM, seed: int = 0) -> Vectors:
 
 
 def mapped(rows: Vectors) -> MappedRows:
-    return MappedRows(rows, np.arange(len(rows)) * 2, *aligned(rows))
+    with NamedTemporaryFile() as file:
+        file.write(rows.tobytes())
+        file.flush()
+        # An open file outlives its name.
+        return MappedRows(Path(file.name), DIM, np.arange(len(rows)) * 2, *aligned(rows))
 
 
 def aligned(rows: Vectors) -> tuple[Any, Any, Any]:
@@ -85,17 +92,46 @@ def test_signs_find_most_of_the_nearest():
     assert hits / 500 >= 0.9
 
 
-def test_parts_that_do_not_fit_are_refused_by_name():
+def test_rows_are_copied_as_they_were_written():
+    rows = unit_rows(COUNT)
+    wanted = np.array([COUNT - 1, 0, 3, 3])
+    np.testing.assert_array_equal(mapped(rows).rows(wanted), rows[wanted])
+    assert mapped(rows).rows(wanted[:0]).shape == (0, DIM)
+
+
+def test_a_file_that_is_cut_short_fails_the_search_and_not_the_process(tmp_path: Path):
+    rows = unit_rows(COUNT)
+    path = tmp_path / "rows"
+    path.write_bytes(rows.tobytes())
+    cut = MappedRows(path, DIM, np.arange(COUNT), *aligned(rows))
+    os.truncate(path, rows.nbytes // 2)
+    whole, alive = np.array([[0, COUNT]]), np.full(11, 2**64 - 1, np.uint64)
+    # The scan over codes reads the last row only, which is its own nearest; that over rows, all.
+    for k in (1, COUNT):
+        with pytest.raises(OSError, match="cannot be read"):
+            cut.search(rows[-1:].copy(), k, ranges=whole, alive=alive)
+    with pytest.raises(OSError, match="row 699 cannot be read"):
+        cut.rows(np.array([0, COUNT - 1]))
+    np.testing.assert_array_equal(cut.rows(np.array([0])), rows[:1])
+
+
+def test_parts_that_do_not_fit_are_refused_by_name(tmp_path: Path):
     rows = unit_rows(5)
+    path = tmp_path / "rows"
+    path.write_bytes(rows.tobytes())
     ids = np.arange(5)
     codes, steps, residuals = aligned(rows)
     whole, alive = np.array([[0, 5]]), np.array([31], np.uint64)
     words, base = np.zeros((5, 2), np.uint64), np.zeros(1, np.float32)
     good, signs = mapped(rows), Signs(words, steps, np.eye(DIM, dtype=np.float32))
     refused: list[tuple[str, type[Exception], Callable[[], object]]] = [
-        ("ids", ShapeError, lambda: MappedRows(rows, ids[1:], codes, steps, residuals)),
-        ("codes", ShapeError, lambda: MappedRows(rows, ids, codes[1:], steps, residuals)),
-        ("residuals", ShapeError, lambda: MappedRows(rows, ids, codes, steps, residuals[1:])),
+        ("ids", ShapeError, lambda: MappedRows(path, DIM, ids[1:], codes, steps, residuals)),
+        ("codes", ShapeError, lambda: MappedRows(path, DIM, ids, codes[1:], steps, residuals)),
+        ("residuals", ShapeError, lambda: MappedRows(path, DIM, ids, codes, steps, residuals[1:])),
+        ("rows", ShapeError, lambda: MappedRows(path, 0, ids, codes, steps, residuals)),
+        ("ranges", InputError, lambda: good.rows(np.array([5]))),
+        ("ranges", InputError, lambda: good.rows(np.array([-1]))),
+        ("rows", ShapeError, lambda: good.rows(np.zeros(1, np.int32))),
         ("queries", ShapeError, lambda: good.search(rows[:, :9], 1, ranges=whole, alive=alive)),
         ("ranges", ShapeError, lambda: good.search(rows, 1, ranges=whole.T, alive=alive)),
         ("ranges", InputError, lambda: good.search(rows, 1, ranges=whole + 1, alive=alive)),

@@ -1,4 +1,4 @@
-"""Search over vectors that lie in mapped files: an exact scan of parts, and what chooses the parts.
+"""Search over vectors that lie in files: an exact scan of parts, and what chooses the parts.
 
 The rules of ``openviking.vectors`` hold here too.
 """
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from openviking import _native
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -38,31 +40,45 @@ def encode(
 
 
 class MappedRows:
-    """Unit rows that lie in mapped files: the search of a `RowSet` over parts of them.
+    """Unit rows that lie in a file, their codes mapped: a `RowSet`'s search over parts of them.
 
-    The arrays are used where they lie and must not change while this lives. All come from a
-    checksummed file or from `encode`: codes of other rows make the search miss some.
+    A search reads some twenty rows; they do not become part of the process's memory. The file and
+    the arrays are used where they lie and must not change while this lives. All come from
+    checksummed files or from `encode`: codes of other rows make the search miss some.
 
     Args:
-        rows: (n, d) float32, C order, unit length or zero.
+        path: a file of n rows, float32, C order, unit length or zero.
+        dim: their width d.
         ids: (n,) int64, each once.
         codes, steps, residuals: what `encode` gave for the rows; codes at a multiple of 64 bytes.
 
     Raises:
         ShapeError: parts of other shapes, or codes that are not aligned.
+        OSError: the file cannot be opened.
     """
 
     __slots__ = ("_native",)
 
     def __init__(
         self,
-        rows: Vectors,
+        path: Path,
+        dim: int,
         ids: RowIds,
         codes: NDArray[np.uint8],
         steps: NDArray[np.float32],
         residuals: NDArray[np.float32],
     ) -> None:
-        self._native = _native.MappedRows(rows, ids, codes, steps, residuals)
+        self._native = _native.MappedRows(path, dim, ids, codes, steps, residuals)
+
+    def rows(self, rows: RowIds) -> Vectors:
+        """Return a copy of some rows, (m, d) float32 for row numbers (m,) int64.
+
+        Raises:
+            ShapeError: *rows* is not (m,) int64.
+            InputError: there is no such row.
+            OSError: one cannot be read.
+        """
+        return self._native.rows(rows)
 
     def search(
         self, queries: Vectors, k: int, *, ranges: RowIds, alive: NDArray[np.uint64]
@@ -81,6 +97,7 @@ class MappedRows:
         Raises:
             ShapeError: wrong rank, width, dtype or memory order; NaN or infinity.
             InputError: *k* below 1, a query that is no unit row, a range beyond the rows.
+            OSError: a row cannot be read.
         """
         return self._native.search(queries, k, ranges=ranges, alive=alive)
 

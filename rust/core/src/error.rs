@@ -91,11 +91,30 @@ pub enum Error {
         /// The id.
         id: i64,
     },
+    /// Rows that lie elsewhere could not be read.
+    Unreadable {
+        /// The first of them.
+        row: usize,
+        /// The system's number for the reason, if it gave one.
+        code: Option<i32>,
+    },
     /// The set would hold more rows than a row number can count.
     TooManyRows {
         /// Rows that would be needed.
         rows: usize,
     },
+}
+
+impl Error {
+    /// Say which of the `numbers` of `row` is not finite.
+    pub(crate) fn not_finite(argument: &'static str, row: usize, numbers: &[f32]) -> Self {
+        let column = numbers.iter().position(|x| !x.is_finite()).unwrap_or(0);
+        Self::NotFinite {
+            argument,
+            row,
+            column,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -161,6 +180,13 @@ impl fmt::Display for Error {
                 )
             }
             Self::UnknownId { id } => write!(f, "ids: {id} is not in the index"),
+            Self::Unreadable { row, code } => match code {
+                Some(code) => write!(f, "rows: row {row} cannot be read, system error {code}"),
+                None => write!(
+                    f,
+                    "rows: row {row} cannot be read, the file ends before it does"
+                ),
+            },
             Self::TooManyRows { rows } => {
                 write!(f, "rows: expected at most {} in all, got {rows}", u32::MAX)
             }

@@ -79,7 +79,7 @@ impl<'a> Matrix<'a> {
         for (row, numbers) in self.data.chunks_exact(self.dim).enumerate() {
             let length = kernels.sum_squares(numbers).sqrt();
             if !length.is_finite() {
-                return Err(self.not_finite(argument, row));
+                return Err(Error::not_finite(argument, row, numbers));
             }
             if length != 0.0 && (length - 1.0).abs() > UNIT_TOLERANCE {
                 return Err(Error::NotUnit {
@@ -90,19 +90,5 @@ impl<'a> Matrix<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Say which element of `row` is not finite.
-    pub(crate) fn not_finite(&self, argument: &'static str, row: usize) -> Error {
-        let column = self
-            .row(row)
-            .iter()
-            .position(|x| !x.is_finite())
-            .unwrap_or(0);
-        Error::NotFinite {
-            argument,
-            row,
-            column,
-        }
     }
 }

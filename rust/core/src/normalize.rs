@@ -26,7 +26,7 @@ pub fn normalize_into(rows: Matrix<'_>, out: &mut [f32], kernels: Kernels) -> Re
         let numbers = rows.row(row);
         let squares = kernels.sum_squares(numbers);
         if !squares.is_finite() {
-            return Err(rows.not_finite("rows", row));
+            return Err(Error::not_finite("rows", row, numbers));
         }
         let factor = if squares == 0.0 {
             0.0

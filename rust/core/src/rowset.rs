@@ -231,7 +231,7 @@ impl RowSet {
     pub fn search(&self, queries: Matrix<'_>, k: usize, allow: Option<&[i64]>) -> Result<Found> {
         let mask = allow.map(|ids| self.mask(ids));
         let corpus = Corpus {
-            rows: Matrix::new("rows", &self.rows, self.len(), self.dim)?,
+            rows: Matrix::new("rows", &self.rows, self.len(), self.dim)?.into(),
             keys: Some(&self.ids),
             codes: Some(self.codes.view()),
         };

@@ -1,7 +1,5 @@
 //! One pass over the rows for a few queries: both scans, their parts on several threads, rescoring.
 
-use std::ops::Range;
-
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::limits::UNIT_TOLERANCE;
@@ -30,8 +28,10 @@ pub struct Pass<'a> {
 }
 
 /// A row whose score no unit row can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct BadRow(usize);
+
+/// Why a part of a scan ended early, and at which row.
+type Stopped = (usize, Error);
 
 impl Pass<'_> {
     /// The best hits of each query.
@@ -40,7 +40,7 @@ impl Pass<'_> {
         // cannot exclude much when a good part of the rows is asked for.
         let pays = self.allowed >= CODES_FROM_ROWS && self.k <= self.allowed / 8;
         match self.corpus.codes.filter(|_| pays) {
-            Some(codes) => Ok(self.run_codes(codes)),
+            Some(codes) => self.run_codes(codes),
             None => self.run_rows(),
         }
     }
@@ -50,9 +50,9 @@ impl Pass<'_> {
             self.scan_rows(pieces.flatten())
         });
         // Each part ends at its first bad row, so the least of these is the first of all.
-        let bad = parts.iter().filter_map(|part| part.as_ref().err()).min();
-        if let Some(row) = bad {
-            return Err(self.described(*row));
+        let stopped = parts.iter().filter_map(|part| part.as_ref().err());
+        if let Some((_, error)) = stopped.min_by_key(|(row, _)| *row) {
+            return Err(error.clone());
         }
         let mut parts = parts.into_iter().flatten();
         let mut merged = parts.next().unwrap_or_default();
@@ -64,7 +64,7 @@ impl Pass<'_> {
         Ok(merged)
     }
 
-    fn run_codes(&self, codes: CodesView<'_>) -> Vec<TopK> {
+    fn run_codes(&self, codes: CodesView<'_>) -> Result<Vec<TopK>> {
         let quantized: Vec<_> = self
             .queries
             .iter()
@@ -89,8 +89,9 @@ impl Pass<'_> {
     fn scan_rows(
         &self,
         blocks: impl Iterator<Item = usize>,
-    ) -> std::result::Result<Vec<TopK>, BadRow> {
+    ) -> std::result::Result<Vec<TopK>, Stopped> {
         let rows = self.corpus.rows;
+        let mut buffer = Vec::new();
         let mut best: Vec<_> = self
             .queries
             .iter()
@@ -99,10 +100,14 @@ impl Pass<'_> {
         let mut scores = [[0.0; BLOCK]; 4];
         for block in blocks {
             let (start, end, word) = self.block(block);
+            let numbers = rows
+                .numbers(start..end, &mut buffer)
+                .map_err(|error| (start, error))?;
             for (queries, best) in self.queries.chunks(4).zip(best.chunks_mut(4)) {
-                self.score_block(queries, start..end, word, &mut scores);
+                self.score_block(queries, numbers, word, &mut scores);
                 for (scores, best) in scores.iter().zip(best) {
-                    self.offer(&scores[..end - start], start, word, best)?;
+                    self.offer(&scores[..end - start], start, word, best)
+                        .map_err(|BadRow(row)| (row, self.described(numbers, start, row)))?;
                 }
             }
         }
@@ -112,13 +117,12 @@ impl Pass<'_> {
     fn score_block(
         &self,
         queries: &[&[f32]],
-        rows: Range<usize>,
+        numbers: &[f32],
         word: u64,
         scores: &mut [[f32; BLOCK]; 4],
     ) {
         let dim = self.corpus.rows.dim();
-        let count = rows.len();
-        let numbers = &self.corpus.rows.data()[rows.start * dim..rows.end * dim];
+        let count = numbers.len() / dim;
         if word.count_ones() < SPARSE_BITS {
             for (query, scores) in queries.iter().zip(scores) {
                 for bit in bits(word) {
@@ -165,16 +169,19 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn described(&self, BadRow(row): BadRow) -> Error {
-        let length = self.kernels.sum_squares(self.corpus.rows.row(row)).sqrt();
+    /// Say what is wrong with `row`; `numbers` are those of the rows from `start` on.
+    fn described(&self, numbers: &[f32], start: usize, row: usize) -> Error {
+        let (argument, dim) = ("rows", self.corpus.rows.dim());
+        let numbers = &numbers[(row - start) * dim..(row - start + 1) * dim];
+        let length = self.kernels.sum_squares(numbers).sqrt();
         if length.is_finite() {
             Error::NotUnit {
-                argument: "rows",
+                argument,
                 row,
                 length,
             }
         } else {
-            self.corpus.rows.not_finite("rows", row)
+            Error::not_finite(argument, row, numbers)
         }
     }
 

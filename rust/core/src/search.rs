@@ -4,7 +4,7 @@
 //! rescoring of what the bound of [`crate::quantize`] leaves. Large sets are cut into parts, one per
 //! core; because either scan is exact, the parts do not show in the result.
 
-pub use crate::corpus::Corpus;
+pub use crate::corpus::{Corpus, ReadRows, Rows};
 use crate::error::{Error, Result};
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
@@ -53,7 +53,7 @@ pub fn search(
     search_corpus(
         queries,
         Corpus {
-            rows,
+            rows: rows.into(),
             keys: None,
             codes: None,
         },

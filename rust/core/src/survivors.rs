@@ -1,6 +1,7 @@
 //! The rows that a scan over codes could not exclude, and their scores.
 
 use crate::corpus::Corpus;
+use crate::error::Result;
 use crate::simd::Kernels;
 use crate::topk::TopK;
 
@@ -86,13 +87,14 @@ impl Survivors {
     }
 
     /// Score the rows in float32, most promising first, until no other can enter.
-    pub fn rescored(mut self, query: &[f32], corpus: Corpus<'_>, kernels: Kernels) -> TopK {
+    pub fn rescored(mut self, query: &[f32], corpus: Corpus<'_>, kernels: Kernels) -> Result<TopK> {
         self.drop_excluded();
         let candidates = &mut self.candidates;
         candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper));
         let mut best = TopK::new(self.k, candidates.len());
+        let mut buffer = Vec::new();
         for candidate in candidates.iter().take(ROWS_AHEAD) {
-            kernels.prefetch(corpus.rows.row(candidate.row));
+            corpus.rows.prefetch(candidate.row, kernels);
         }
         for (place, candidate) in candidates.iter().enumerate() {
             let floor = best.floor();
@@ -100,11 +102,12 @@ impl Survivors {
                 break;
             }
             if let Some(later) = candidates.get(place + ROWS_AHEAD) {
-                kernels.prefetch(corpus.rows.row(later.row));
+                corpus.rows.prefetch(later.row, kernels);
             }
-            let score = kernels.dot(query, corpus.rows.row(candidate.row));
-            best.push(corpus.hit(candidate.row, score));
+            let row = candidate.row;
+            let numbers = corpus.rows.numbers(row..row + 1, &mut buffer)?;
+            best.push(corpus.hit(row, kernels.dot(query, numbers)));
         }
-        best
+        Ok(best)
     }
 }

@@ -71,7 +71,7 @@ proptest! {
         prop_assert_eq!(mask.count(), expected.len());
         let numbers: Vec<f32> = (0..rows).flat_map(|row| [(row as f32).cos(), (row as f32).sin()]).collect();
         let numbers = normalize(Matrix::new("rows", &numbers, rows, 2).unwrap(), Kernels::best()).unwrap();
-        let corpus = Corpus { rows: Matrix::new("rows", &numbers, rows, 2).unwrap(), keys: None, codes: None };
+        let corpus = Corpus { rows: Matrix::new("rows", &numbers, rows, 2).unwrap().into(), keys: None, codes: None };
         let query = Matrix::new("queries", &[1.0, 0.0], 1, 2).unwrap();
         let found = search_corpus(query, corpus, rows, Some(&mask), Kernels::best()).unwrap();
         let found: BTreeSet<_> = found.keys.iter().map(|key| *key as usize).collect();

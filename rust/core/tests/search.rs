@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use openviking_core::mask::RowMask;
 use openviking_core::quantize::Codes;
 use openviking_core::rowset::Staged;
-use openviking_core::search::{Corpus, search_corpus};
+use openviking_core::search::{Corpus, ReadRows, Rows, search_corpus};
 use openviking_core::{Error, Found, Kernels, Matrix, RowSet, normalize, plan_batches, search};
 use proptest::prelude::*;
 
@@ -40,6 +40,35 @@ fn unit_rows(dim: usize, count: std::ops::Range<usize>) -> impl Strategy<Value =
         )
         .unwrap()
     })
+}
+
+/// Rows that are copied when they are asked for; those from `broken` on cannot be read.
+struct Copied<'a> {
+    numbers: &'a [f32],
+    dim: usize,
+    broken: usize,
+}
+
+impl ReadRows for Copied<'_> {
+    fn read_into(&self, first: usize, numbers: &mut [f32]) -> Result<(), Error> {
+        if first + numbers.len() / self.dim > self.broken {
+            let row = first.max(self.broken);
+            return Err(Error::Unreadable { row, code: Some(5) });
+        }
+        let start = first * self.dim;
+        numbers.copy_from_slice(&self.numbers[start..start + numbers.len()]);
+        Ok(())
+    }
+}
+
+impl Copied<'_> {
+    fn rows(&self) -> Rows<'_> {
+        Rows::Elsewhere {
+            source: self,
+            rows: self.numbers.len() / self.dim,
+            dim: self.dim,
+        }
+    }
 }
 
 fn matrix(numbers: &[f32], dim: usize) -> Matrix<'_> {
@@ -91,12 +120,16 @@ proptest! {
             queries.chunks(dim).map(|query| sorted(query, rows, &keys, &allow)).collect();
         for kernels in Kernels::available() {
             let codes = Codes::of(&numbers, dim, kernels);
-            for codes in [None, Some(codes.view())] {
-                let corpus = Corpus { rows, keys: Some(&keys), codes };
-                let found =
-                    search_corpus(matrix(&queries, dim), corpus, k, Some(&mask), kernels).unwrap();
-                prop_assert_eq!(found.k, k.min(mask.count()));
-                assert_best(&found, &expected);
+            let copied = Copied { numbers: &numbers, dim, broken: usize::MAX };
+            for rows in [rows.into(), copied.rows()] {
+                for codes in [None, Some(codes.view())] {
+                    let corpus = Corpus { rows, keys: Some(&keys), codes };
+                    let found =
+                        search_corpus(matrix(&queries, dim), corpus, k, Some(&mask), kernels)
+                            .unwrap();
+                    prop_assert_eq!(found.k, k.min(mask.count()));
+                    assert_best(&found, &expected);
+                }
             }
         }
     }
@@ -180,7 +213,7 @@ fn a_set_large_enough_for_two_threads_gives_the_hits_of_a_sort() {
     let codes = Codes::of(&unit, dim, Kernels::best());
     for codes in [None, Some(codes.view())] {
         let corpus = Corpus {
-            rows,
+            rows: rows.into(),
             keys: None,
             codes,
         };
@@ -200,7 +233,7 @@ fn equal_rows_are_ordered_by_key_even_at_the_ends_of_the_scale() {
     for sign in [1.0, -1.0, 0.0] {
         let query: Vec<_> = row.iter().map(|x| x * sign).collect();
         let corpus = Corpus {
-            rows: matrix(&rows, dim),
+            rows: matrix(&rows, dim).into(),
             keys: Some(&keys),
             codes: Some(codes.view()),
         };
@@ -297,4 +330,41 @@ fn rows_of_any_finite_size_are_normalised_to_within_one_ulp() {
         normalize(matrix(&[0.0, -0.0], 2), Kernels::best()).unwrap(),
         [0.0, 0.0]
     );
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_an_error_of_either_scan() {
+    let (dim, count) = (64, 300);
+    let numbers: Vec<_> = (0..count * dim).map(|i| (i as f32).sin()).collect();
+    let rows = normalize(matrix(&numbers, dim), Kernels::best()).unwrap();
+    let codes = Codes::of(&rows, dim, Kernels::best());
+    let copied = Copied {
+        numbers: &rows,
+        dim,
+        broken: 200,
+    };
+    for codes in [None, Some(codes.view())] {
+        let corpus = Corpus {
+            rows: copied.rows(),
+            keys: None,
+            codes,
+        };
+        // The row itself is its own nearest, so that either scan needs it.
+        let find = |row: usize, k| {
+            let query = matrix(&rows[row * dim..(row + 1) * dim], dim);
+            let all = search_corpus(query, corpus, k, None, Kernels::best());
+            let near = RowMask::from_rows((0..150).collect(), count);
+            let some = search_corpus(query, corpus, k, Some(&near), Kernels::best());
+            (all, some)
+        };
+        let (all, some) = find(250, 1);
+        assert!(matches!(
+            all,
+            Err(Error::Unreadable {
+                row: 200..,
+                code: Some(5)
+            })
+        ));
+        assert_eq!(some.unwrap().k, 1);
+    }
 }

@@ -56,7 +56,7 @@ fn many_queries_with_a_filter_give_each_query_its_own_hits() {
     let queries = &numbers[..70 * DIM];
     for codes in [None, Some(codes.view())] {
         let corpus = Corpus {
-            rows,
+            rows: rows.into(),
             keys: None,
             codes,
         };
@@ -86,7 +86,7 @@ fn searches_from_many_threads_do_not_disturb_each_other() {
                     let row = caller * 9_001 + round;
                     let query = &numbers[row * DIM..(row + 1) * DIM];
                     let corpus = Corpus {
-                        rows,
+                        rows: rows.into(),
                         keys: None,
                         codes: Some(codes.view()),
                     };

@@ -1,6 +1,7 @@
 //! The one table from the core's errors to the classes of `openviking.errors`.
 
 use openviking_core::Error;
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyTypeInfo, import_exception};
@@ -30,6 +31,11 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
         Error::NegativeLength { row, .. } => located::<InputError>(py, &text, "lengths", Some(row)),
         Error::DuplicateId { .. } | Error::KnownId { .. } => ConflictError::new_err(text),
         Error::UnknownId { .. } => NotFoundError::new_err(text),
+        // The owner of the file knows its name and says it.
+        Error::Unreadable { code, .. } => match code {
+            Some(code) => PyOSError::new_err((code, text)),
+            None => PyOSError::new_err(text),
+        },
         Error::TooManyRows { .. } => located::<LimitError>(py, &text, "ids", None),
         _ => InputError::new_err(text),
     }

@@ -7,6 +7,7 @@
 mod arrays;
 mod errors;
 mod mapped;
+mod rowfile;
 mod rowset;
 
 /// The custom operators of ONNX Runtime; named here so that their entry point is exported.

@@ -1,15 +1,18 @@
 //! Search over arrays that lie in mapped files, and the codes that are written into them.
 
+use std::path::PathBuf;
+
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use openviking_core::coarse::{self, List};
 use openviking_core::mask::RowMask;
 use openviking_core::quantize::{Codes, CodesView};
-use openviking_core::search::{Corpus, search_corpus};
-use openviking_core::{Error, Kernels};
+use openviking_core::search::{Corpus, Rows, search_corpus};
+use openviking_core::{Error, Kernels, Matrix};
 use pyo3::prelude::*;
 
 use crate::arrays;
 use crate::errors::raised;
+use crate::rowfile::RowFile;
 
 /// Codes, steps and residuals, one row or element for each vector.
 type Encoded<'py> = (
@@ -39,10 +42,10 @@ pub fn encode<'py>(py: Python<'py>, rows: &Bound<'py, PyAny>) -> PyResult<Encode
     ))
 }
 
-/// Unit rows under ids, with their codes; all five arrays are borrowed for as long as this lives.
+/// Unit rows under ids: the rows in a file, their codes in arrays borrowed for as long as this lives.
 #[pyclass(frozen, module = "openviking._native")]
 pub struct MappedRows {
-    rows: Py<PyArray2<f32>>,
+    rows: RowFile,
     ids: Py<PyArray1<i64>>,
     codes: Py<PyArray2<u8>>,
     steps: Py<PyArray1<f32>>,
@@ -54,27 +57,28 @@ impl MappedRows {
     #[new]
     fn new(
         py: Python<'_>,
-        rows: &Bound<'_, PyAny>,
+        path: PathBuf,
+        dim: &Bound<'_, PyAny>,
         ids: &Bound<'_, PyAny>,
         codes: &Bound<'_, PyAny>,
         steps: &Bound<'_, PyAny>,
         residuals: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let rows = arrays::rows("rows", rows)?;
+        let dim = arrays::count("dim", dim)?;
+        Matrix::new("rows", &[], 0, dim).map_err(|error| raised(py, &error))?;
+        let rows = RowFile::open(path, dim)?;
         let ids = arrays::integers("ids", ids)?;
         let codes = arrays::bytes("codes", codes)?;
         let steps = floats("steps", steps)?;
         let residuals = floats("residuals", residuals)?;
-        let matrix = arrays::matrix("rows", &rows)?;
         let (bytes, lengths) = (
             codes.as_slice()?,
             (steps.as_slice()?, residuals.as_slice()?),
         );
-        CodesView::new(bytes, lengths.0, lengths.1, matrix.dim())
-            .map_err(|error| raised(py, &error))?;
+        CodesView::new(bytes, lengths.0, lengths.1, dim).map_err(|error| raised(py, &error))?;
         for (argument, found) in [("ids", ids.as_slice()?.len()), ("steps", lengths.0.len())] {
-            if found != matrix.rows() {
-                let expected = matrix.rows();
+            if found != rows.rows() {
+                let expected = rows.rows();
                 let error = Error::Length {
                     argument,
                     expected,
@@ -84,7 +88,7 @@ impl MappedRows {
             }
         }
         Ok(Self {
-            rows: rows.as_unbound().clone_ref(py),
+            rows,
             ids: ids.as_unbound().clone_ref(py),
             codes: codes.as_unbound().clone_ref(py),
             steps: steps.as_unbound().clone_ref(py),
@@ -108,21 +112,24 @@ impl MappedRows {
         let pairs = arrays::pairs(py, &ranges)?;
         let alive = arrays::numbers::<u64>("alive", "a contiguous (n,) uint64 array", alive)?;
         let words = alive.as_slice()?;
-        let rows = self.rows.bind(py).readonly();
         let ids = self.ids.bind(py).readonly();
         let codes = self.codes.bind(py).readonly();
         let steps = self.steps.bind(py).readonly();
         let residuals = self.residuals.bind(py).readonly();
         let queries = arrays::matrix("queries", &queries)?;
-        let rows = arrays::matrix("rows", &rows)?;
+        let (rows, dim) = (self.rows.rows(), self.rows.dim());
         let (ids, bytes) = (ids.as_slice()?, codes.as_slice()?);
         let (steps, residuals) = (steps.as_slice()?, residuals.as_slice()?);
         let found = py
             .detach(|| {
-                let codes = CodesView::new(bytes, steps, residuals, rows.dim())?;
-                let mask = RowMask::from_ranges(pairs, words, rows.rows())?;
+                let codes = CodesView::new(bytes, steps, residuals, dim)?;
+                let mask = RowMask::from_ranges(pairs, words, rows)?;
                 let corpus = Corpus {
-                    rows,
+                    rows: Rows::Elsewhere {
+                        source: &self.rows,
+                        rows,
+                        dim,
+                    },
                     keys: Some(ids),
                     codes: Some(codes),
                 };
@@ -130,6 +137,21 @@ impl MappedRows {
             })
             .map_err(|error| raised(py, &error))?;
         Ok(arrays::hits(py, queries.rows(), found))
+    }
+
+    /// Copy some rows.
+    #[pyo3(signature = (rows, /))]
+    fn rows<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let wanted = arrays::integers("rows", rows)?;
+        let wanted = wanted.as_slice()?;
+        let numbers = py
+            .detach(|| self.rows.copies(wanted))
+            .map_err(|error| raised(py, &error))?;
+        Ok(arrays::array2(py, wanted.len(), self.rows.dim(), numbers))
     }
 }
 

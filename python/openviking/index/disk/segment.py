@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from openviking.index.disk.files import MappedFile, damaged
+from openviking.index.disk.files import MappedFile, damaged, translated
 from openviking.index.disk.lists import Centres
 from openviking.vectors.mapped import MappedRows, Signs
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from openviking.index.disk.options import DiskOptions
     from openviking.types import RowIds, Scores, Vectors
 
-_SEARCHES_PER_FORGETTING: Final = 64
-"""Searches after which the float32 pages that they touched are given back: some 100 MB."""
+_CHECKED_ROWS: Final = 1024
+"""Vectors that are read at a time to be checked: 3 MB."""
 
 _LISTS_FACTOR: Final = 1.4
 """Lists looked at for the share of rows that is wanted: those near a query may be small."""
@@ -60,14 +60,15 @@ class Segment:
         self._sums = self._array("sums", np.uint32, rows)
         codes = self._array("codes", np.uint8, rows, -(-dim // 64) * 64)
         steps, residuals = (self._array(n, np.float32, rows) for n in ("steps", "residuals"))
-        self._rows = MappedRows(self.vectors, self.ids, codes, steps, residuals)
+        path = self._files["vectors"].path
+        with translated(path, "open"):
+            self._rows = MappedRows(path, dim, self.ids, codes, steps, residuals)
         self._lists = _Lists(self._array, record, dim) if record.lists else None
         self._order = np.argsort(self.ids, kind="stable").astype(np.uint32)
         self._sorted_ids = self.ids[self._order]
         self._alive = np.full(-(-rows // 64), 2**64 - 1, np.uint64)
         self.alive_count = rows
         self._whole = np.array([[0, rows]], np.int64)
-        self._searches = 0
         if record.dead is not None:
             self.kill(self._files[record.dead].array(np.uint32, -1).astype(np.int64))
 
@@ -122,16 +123,20 @@ class Segment:
         ids, scores = np.zeros(0, np.int64), np.zeros(0, np.float32)
         if allow is None and self._lists is not None and k * _ROWS_PER_HIT <= self.alive_count:
             ranges = self._lists.nearest(query, k, alive, self._options)
-            found = self._rows.search(query, k, ranges=ranges, alive=alive)
-            ids, scores = found[0][0], found[1][0]
+            ids, scores = self._scan(query, k, ranges, alive)
         if len(ids) < k:
-            found = self._rows.search(query, k, ranges=self._whole, alive=alive)
-            ids, scores = found[0][0], found[1][0]
-        self._check_rows(self.find(ids)[1])
-        self._searches += 1
-        if self._searches % _SEARCHES_PER_FORGETTING == 0:
-            self._files["vectors"].forget_pages()
+            ids, scores = self._scan(query, k, self._whole, alive)
+        rows = self.find(ids)[1]
+        for start in range(0, len(rows), _CHECKED_ROWS):
+            self.take(rows[start : start + _CHECKED_ROWS])
         return ids, scores
+
+    def _scan(
+        self, query: Vectors, k: int, ranges: RowIds, alive: NDArray[np.uint64]
+    ) -> tuple[RowIds, Scores]:
+        with translated(self._files["vectors"].path, "read"):
+            ids, scores = self._rows.search(query, k, ranges=ranges, alive=alive)
+        return ids[0], scores[0]
 
     def _allowed(self, allow: RowIds) -> NDArray[np.uint64]:
         rows = np.unique(self.find(allow)[1])
@@ -143,15 +148,15 @@ class Segment:
         """Return a copy of some rows' vectors.
 
         Raises:
-            StoreError: one is damaged.
+            StoreError: one is damaged, or cannot be read.
         """
-        self._check_rows(rows)
-        return self.vectors[rows]
-
-    def _check_rows(self, rows: RowIds) -> None:
-        for row in rows.tolist():
-            if zlib.crc32(self.vectors[row]) != self._sums[row]:
-                raise damaged(self._files["vectors"].path, f"row {row} is not as written")
+        path = self._files["vectors"].path
+        with translated(path, "read"):
+            vectors = self._rows.rows(rows)
+        for row, vector, crc in zip(rows.tolist(), vectors, self._sums[rows].tolist(), strict=True):
+            if zlib.crc32(vector) != crc:
+                raise damaged(path, f"row {row} is not as written")
+        return vectors
 
 
 def _bits(rows: RowIds) -> NDArray[np.uint64]:
