@@ -50,7 +50,7 @@ class Gate:
             return
         exchange = scope[KEY] = Exchange(scope)
         relay = _Relay(exchange, send)
-        self._metrics.in_flight += 1
+        self._metrics.begin_request()
         try:
             await self._app(scope, receive, relay)
         except ClientGoneError:
@@ -64,7 +64,7 @@ class Gate:
                 raise
             await relay.refuse(error, scope)
         finally:
-            self._metrics.in_flight -= 1
+            self._metrics.end_request()
             self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -53,6 +54,7 @@ class Metrics:
 
     def __init__(self, views: Collection[str] = ()) -> None:
         self.in_flight = 0
+        self._idle: asyncio.Event | None = None
         self.traffic = Recorder(("requests", "errors"))
         self._views = frozenset(views)
         self._registry = CollectorRegistry(auto_describe=False)
@@ -92,6 +94,22 @@ class Metrics:
     def watch(self, host: EngineHost, pool: WorkerPool) -> None:
         """Add what is read at scrape time: the queue, the cache and the build."""
         self._registry.register(_LiveValues(self, host, pool))
+
+    def begin_request(self) -> None:
+        """Count a request in; on the event loop, as all three of these."""
+        self.in_flight += 1
+
+    def end_request(self) -> None:
+        """Count a request out."""
+        self.in_flight -= 1
+        if self._idle is not None and not self.in_flight:
+            self._idle.set()
+
+    async def until_idle(self) -> None:
+        """Return when no request is in flight; for one waiter."""
+        if self.in_flight:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request; *route* is the path's template, never the path."""

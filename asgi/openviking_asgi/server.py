@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from openviking_asgi.operation import Services
 
 _BACKLOG = 2048
-_POLL_S = 0.02
 _LAST_S = 1.0
 
 _log = logging.getLogger("openviking_asgi")
@@ -163,8 +162,11 @@ class _Server(uvicorn.Server):
         self._drain_s = drain_s
         self._started_at = time.monotonic()
         self._is_announced = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_forced = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
@@ -180,11 +182,11 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain while the port still answers, so that a load balancer sees ``/readyz`` change."""
         self._services.host.drain()
-        deadline = time.monotonic() + self._drain_s
-        while self._services.metrics.in_flight and time.monotonic() < deadline:
-            if self.force_exit:
-                break
-            await asyncio.sleep(_POLL_S)
+        waits = (self._services.metrics.until_idle(), self._is_forced.wait())
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        await asyncio.wait(tasks, timeout=self._drain_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
         if self._services.metrics.in_flight:
             # The time to drain is used up: what still runs gets no second helping.
             self._services.close_s = 0.0 if self.force_exit else _LAST_S
@@ -213,6 +215,9 @@ class _Server(uvicorn.Server):
         del sig, frame
         if self.should_exit:
             self.force_exit = True
+            if self._loop is not None:
+                # A handler runs between two steps of whatever the loop is doing.
+                self._loop.call_soon_threadsafe(self._is_forced.set)
         self.should_exit = True
 
 

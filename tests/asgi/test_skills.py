@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from openviking.skills.bundle import FILE_BYTES_MAX
 from openviking_asgi.limits import NAME_CHARS_MAX, PAGE_MAX, RESULTS_MAX
 
 if TYPE_CHECKING:
@@ -306,6 +307,10 @@ def test_a_bundled_file_is_given_out_as_bytes_and_nothing_else_is(
     for path in ("%2e%2e/secret", "..%2fsecret", "docs/%2e%2e/%2e%2e/secret", "docs", "SKILL.md"):
         assert client.get(f"/skills/csv-cleaner/files/{path}").status_code == 404
     assert client.get("/skills/none/files/docs/page.html").status_code == 404
+    with (home / "big.bin").open("wb") as stream:
+        stream.truncate(FILE_BYTES_MAX + 1)
+    large = client.get("/skills/csv-cleaner/files/big.bin")
+    assert (large.status_code, large.json()["errors"][0]["loc"]) == (413, ["path"])
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_links_lead_nowhere(bundled: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_pipe_does_not_hold_the_reader(bundled: Path):
     os.mkfifo(bundled.parent / "pipe")
+    assert bundle.bundled_files(bundled) == ("scripts/run.py",)
     with pytest.raises(NotFoundError):
         bundle.read_bundled(bundled, "pipe")
 

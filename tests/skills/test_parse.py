@@ -202,6 +202,7 @@ def test_a_rule_at_the_top_is_no_front_matter():
         ("parent_skill: Data Tools", "parent_skill", "data-tools"),
         ("metadata: {category: Web Tools}", "category", "web-tools"),
         ("subcategory: CSS", "subcategory", "css"),
+        ("category: 数据", "category", "general"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_converted_or_left_out(
@@ -222,6 +223,8 @@ def test_a_value_of_the_wrong_type_is_converted_or_left_out(
         ("---\nname: x\ndescripton: d\n---\n# X\nb", "field-typo"),
         ("---\nname: x\ndescription: d\n---\nno heading", "heading-missing"),
         ("---\nname: x\ndescription: d\n---\n", "body-empty"),
+        ("---\nname: x\ndescription: d\ncategory: 数据\n---\n# X\nb", "category-unused"),
+        ("---\nname: x\ndescription: d\nsubcategory: '!'\n---\n# X\nb", "category-unused"),
         ("---\n- a\n- b\n---\n# X\nb", "frontmatter-yaml"),
     ],
 )

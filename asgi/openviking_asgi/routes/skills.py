@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET
 
-from openviking.errors import StoreError
+from openviking.errors import LimitError, StoreError
 from openviking.skills import parse_skill
 from openviking_asgi.errors import RequestError
 from openviking_asgi.operation import Operation, Reply
@@ -106,9 +106,11 @@ def _get(call: Call) -> SkillDetail:
 
 
 def _get_file(call: Call) -> Reply:
-    content = call.engine.skills.file(
-        call.params["skill_id"], call.params["path"], include_disabled=_includes_disabled(call)
-    )
+    skill_id, path = call.params["skill_id"], call.params["path"]
+    try:
+        content = call.engine.skills.file(skill_id, path, include_disabled=_includes_disabled(call))
+    except LimitError as error:
+        raise RequestError(413, str(error), loc=("path",)) from error
     # Never as the type that its name suggests: a page written by a stranger must not run as ours.
     headers = (("content-disposition", "attachment"), ("x-content-type-options", "nosniff"))
     return Reply(content, media_type=_FILE_TYPE, headers=headers)

@@ -18,8 +18,8 @@ FOLDERS_MAX = 1000
 def bundled_files(path: Path) -> tuple[str, ...]:
     """List the files beside the SKILL.md at *path*, relative to its folder, sorted by folder.
 
-    Hidden folders, links and folders that hold a skill of their own are left out: what a link
-    points to may lie anywhere.
+    Hidden folders, folders that hold a skill of their own, and what is no file are left out: a link
+    may point anywhere, and a pipe has nothing to read.
     """
     home = path.parent
     found: list[str] = []
@@ -30,11 +30,19 @@ def bundled_files(path: Path) -> tuple[str, ...]:
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):
             file = os.path.join(folder, name)  # noqa: PTH118 - thousands of names per import
-            if file != str(path) and not os.path.islink(file):  # noqa: PTH114 - same
+            if file != str(path) and _is_file(file):
                 found.append(os.path.relpath(file, home))
         if len(found) >= BUNDLED_FILES_MAX or count >= FOLDERS_MAX:
             break
     return tuple(found[:BUNDLED_FILES_MAX])
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        # Gone since the folder was read.
+        return False
 
 
 FILE_BYTES_MAX = 16 << 20

@@ -41,6 +41,7 @@ CODES: Mapping[str, Severity] = {
     "name-unlike-folder": "warning",
     "description-missing": "warning",
     "description-long": "warning",
+    "category-unused": "warning",
     "heading-missing": "info",
     "body-empty": "warning",
     # Seen only beside other skills.

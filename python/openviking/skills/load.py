@@ -91,7 +91,8 @@ def parse_skill(
     skill_id = slug(name) or slug(folder) or _digest(name.encode())[:12]
     description = _description(fields, document, name, findings)
     _report_body(document, findings)
-    category, subcategory = _category(fields, path, root, owner_levels)
+    by_folder = _category_of_folder(path, root, owner_levels)
+    category, subcategory = _category(fields, document, findings, by_folder)
     examples = tuple(
         item[:EXAMPLE_CHARS_MAX] for item in fields.texts("examples", "metadata.examples")
     )
@@ -212,19 +213,32 @@ def _report_typos(document: Document, findings: Findings) -> None:
 
 
 def _category(
-    fields: Fields, path: str | None, root: str | None, levels: frozenset[tuple[str, ...]]
+    fields: Fields,
+    document: Document,
+    findings: Findings,
+    by_folder: tuple[str, str],
 ) -> tuple[str, str]:
     """Take what the file states, else what the folders say."""
-    by_folder = (GENERAL, "")
-    if path is not None and root is not None:
-        folder = Path(path).parent
-        if folder.is_relative_to(root):
-            by_folder = folder_category(without_owner(folder.relative_to(root).parts, levels))
     stated = slug(fields.text("category", "metadata.category"))
     stated_sub = slug(fields.text("subcategory", "metadata.subcategory"))
+    for name, used in (("category", stated), ("subcategory", stated_sub)):
+        text = fields.text(name, f"metadata.{name}")
+        if text and not used:
+            message = f"{name} {text!r} has no letter a to z and no digit; it is not used"
+            findings.add("category-unused", message, line=document.lines.get(name))
     if stated:
         return stated, stated_sub
     return by_folder[0], stated_sub or by_folder[1]
+
+
+def _category_of_folder(
+    path: str | None, root: str | None, levels: frozenset[tuple[str, ...]]
+) -> tuple[str, str]:
+    if path is not None and root is not None:
+        folder = Path(path).parent
+        if folder.is_relative_to(root):
+            return folder_category(without_owner(folder.relative_to(root).parts, levels))
+    return GENERAL, ""
 
 
 def _metadata(document: Document, fields: Fields) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from openviking.errors import ConflictError, StoreError
 from openviking.store.sqlite import schema
 from openviking.store.sqlite.failures import translated
 from openviking.store.sqlite.files import appearing, companions, sync
+from openviking.store.sqlite.integrity import count_records, find_damage
 from openviking.store.sqlite.lock import FolderLock
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 PAGES_AT_ONCE = 2048
 """Pages copied between two reports: 8 MB."""
-
-_COUNTED = ("skills", "resources", "sessions", "messages")
-_PROBLEMS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +163,13 @@ def _copy(
 def _counts(connection: apsw.Connection, path: Path) -> dict[str, int]:
     """Count the rows; raises StoreError if the file is not ours or newer than this program."""
     schema.refuse_unknown(connection, path)
-    return {
-        name: int(connection.execute(f"SELECT count(*) FROM {name}").get)  # noqa: S608 - constants
-        for name in _COUNTED
-    }
+    return count_records(connection)
 
 
 def _verified(connection: apsw.Connection, path: Path) -> dict[str, int]:
     """Read every page and index of a copy, then count; raises StoreError for any damage."""
     counts = _counts(connection, path)
-    found = [
-        str(row[0])
-        for row in connection.execute(f"PRAGMA integrity_check({_PROBLEMS_SHOWN})")
-        if row[0] != "ok"
-    ]
-    orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-    found += [f"{row[0]} refers to a missing row" for row in orphans]
+    found = find_damage(connection)
     if found:
-        raise StoreError(f"{path}: is damaged: {'; '.join(found[:_PROBLEMS_SHOWN])}")
+        raise StoreError(f"{path}: is damaged: {'; '.join(found)}")
     return counts

@@ -17,6 +17,7 @@ from openviking.errors import StoreError
 from openviking.store.sqlite import schema
 from openviking.store.sqlite.failures import as_store_error
 from openviking.store.sqlite.files import companions
+from openviking.store.sqlite.integrity import count_records, find_damage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,6 @@ FREE_BYTES_LOW = 500_000_000
 """Free space below which it is time to do something."""
 
 _MAGIC = b"SQLite format 3\0"
-_PROBLEMS_SHOWN = 5
-_COUNTED = ("skills", "resources", "sessions", "messages")
 _RESTORE = (
     "stop the server and put the newest backup in its place: `openviking restore FILE --replace`; "
     "without one, SQLite's own shell can save what is readable: "
@@ -169,20 +168,11 @@ def _look_inside(files: _Files) -> list[Finding]:
     try:
         with closing(_open(files)) as connection:
             schema.refuse_unknown(connection, files.database)
-            problems = [
-                str(row[0])
-                for row in connection.execute(f"PRAGMA integrity_check({_PROBLEMS_SHOWN})")
-                if row[0] != "ok"
-            ]
-            orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-            problems += [f"a row of {row[0]} refers to a missing one" for row in orphans]
+            problems = find_damage(connection)
             if problems:
-                shown = "; ".join(problems[:_PROBLEMS_SHOWN])
+                shown = "; ".join(problems)
                 return [Finding("failed", f"{files.database}: damaged: {shown}", _RESTORE)]
-            counts = [
-                f"{connection.execute(f'SELECT count(*) FROM {name}').get} {name}"  # noqa: S608 - constants
-                for name in _COUNTED
-            ]
+            counts = [f"{count} {name}" for name, count in count_records(connection).items()]
     except StoreError as error:
         return [Finding("failed", str(error), _MOVE)]
     except (apsw.NotADBError, apsw.CorruptError, apsw.IOError) as error:
