@@ -90,7 +90,9 @@ class Engine:
         self._real = real = encoder if isinstance(encoder, Encoder) else None
         fast = None if real is None else partial(open_fast, real.tokenizer, settings.model.dir)
         self.skills = Skills(store, self.encoder, passage_encoder=encoder, open_fast=fast)
-        self.resources = Resources(store, self.encoder, passage_encoder=encoder)
+        self.resources = Resources(
+            store, self.encoder, passage_encoder=encoder, background=self.skills.background
+        )
         self.commands = Commands(settings.commands.folders)
         self.performance = Recorder(ENGINE_METRICS)
         self.lifetimes = Lifetimes.of(settings.conversation)

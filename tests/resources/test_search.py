@@ -14,6 +14,7 @@ from openviking.errors import EncoderError, InputError, LimitError
 from openviking.resources import Resources
 from openviking.resources.nearby import Nearby
 from openviking.resources.passages import PIECES_MAX
+from openviking.retrieval.background import SENTENCES
 from openviking.store import SqliteStore
 from openviking.store.resources import PIECES_PER_RESOURCE, NewResource
 
@@ -53,6 +54,16 @@ def test_what_fits_comes_first_with_its_passage_and_why(found: Resources):
     assert set(first.why.fields) == {"uri", "content"}
     assert (first.why.semantic_rank, first.why.lexical_rank) == (1, 1)
     assert not others
+
+
+def test_what_is_nearer_to_small_talk_than_to_a_resource_finds_nothing(found: Resources):
+    fill(found, {"trip": "Anna and you went to Oslo", "shoes": "my shoes are wet"})
+
+    # The cosine with the trip is 0.26.
+    assert uris(found, "what do you mean, you are a machine?") == []
+    assert uris(found, "who went to Oslo with Anna?") == ["trip"]
+    # What is small talk elsewhere is a memory here.
+    assert uris(found, "my shoes are wet") == ["shoes"]
 
 
 def test_nothing_is_found_when_nothing_is_near(found: Resources):
@@ -115,7 +126,8 @@ def test_a_restart_finds_the_same_with_the_same_scores_and_encodes_nothing(
     again = place.open()
     assert again.wait_until_embedded(WAIT_S)
     assert [(h.resource.id, h.score) for h in again.search("topic 3").hits] == before
-    assert encoder.texts_encoded == texts + 1
+    # The question, and the small talk that it must stand out from.
+    assert encoder.texts_encoded == texts + 1 + len(SENTENCES)
 
 
 def test_what_was_not_embedded_before_a_restart_is_embedded_after_it(tmp_path: Path):

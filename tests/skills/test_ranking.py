@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from openviking.retrieval.background import LIKE_SENTENCES, SENTENCES
 from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import Skills, Why, scoring
-from openviking.skills.background import LIKE_SENTENCES, SENTENCES
 from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
 from openviking.types import Skill

@@ -13,6 +13,7 @@ from openviking.errors import InputError
 from openviking.resources.embedder import Embedder
 from openviking.resources.nearby import Nearby
 from openviking.resources.search import Finder, ResourceSearch
+from openviking.retrieval.background import Background
 from openviking.retrieval.query import check_k
 from openviking.store.resources import NewResource, ResourceFilter
 
@@ -44,6 +45,7 @@ class Resources:
             only.
         passage_encoder: turns contents into vectors; not closed here. None means *encoder*, which
             is a waste if that is a cache: a content is encoded once and then lies in the store.
+        background: what a question must stand out from; None makes one of its own.
     """
 
     def __init__(
@@ -52,10 +54,13 @@ class Resources:
         encoder: TextEncoder | None = None,
         *,
         passage_encoder: TextEncoder | None = None,
+        background: Background | None = None,
     ) -> None:
         self._store = store.resources
         self._nearby = Nearby(1 if encoder is None else encoder.dim)
-        self._finder = Finder(self._store, encoder, self._nearby)
+        if background is None and encoder is not None:
+            background = Background(encoder)
+        self._finder = Finder(self._store, encoder, self._nearby, background)
         self._embedder: Embedder | None = None
         if encoder is not None:
             self._embedder = Embedder(self._store, passage_encoder or encoder, self._nearby)

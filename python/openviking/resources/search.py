@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.resources.nearby import Nearby
+    from openviking.retrieval.background import Background
     from openviking.store.matches import WordMatches
     from openviking.store.resources import FoundResource, ResourceFilter, ResourceStore
     from openviking.types import Resource, RowIds, TextEncoder, WordMatch
@@ -93,12 +94,21 @@ class Finder:
         store: where resources last.
         encoder: turns questions into vectors; None if there is no model: words alone then decide.
         nearby: the vectors in memory.
+        background: small talk and the like, which a question must be farther from than from what it
+            finds; None if there is no model.
     """
 
-    def __init__(self, store: ResourceStore, encoder: TextEncoder | None, nearby: Nearby) -> None:
+    def __init__(
+        self,
+        store: ResourceStore,
+        encoder: TextEncoder | None,
+        nearby: Nearby,
+        background: Background | None,
+    ) -> None:
         self._store = store
         self._encoder = encoder
         self._nearby = nearby
+        self._background = background
 
     def search(self, query: str, k: int, chosen: ResourceFilter) -> ResourceSearch:
         """Return up to *k* resources that have to do with *query*, best first."""
@@ -110,12 +120,13 @@ class Finder:
         candidates = _Candidates(text, words, allowed, max(scoring.WORD_HITS, k))
         degraded = None
         try:
-            if self._encoder is None:
+            if self._encoder is None or self._background is None:
                 degraded = "no model is loaded; words alone were looked for"
             else:
                 vector = self._encoder.encode([text]).vectors
                 if not self._nearby.is_whole:
                     degraded = "vectors are still being read; not all were compared"
+                candidates.near_min = max(scoring.NEAR_MIN, self._background.resemblance(vector[0]))
                 scanned = max(scoring.PIECES_SCANNED, k * scoring.PIECES_PER_HIT)
                 candidates.add_near(self._nearby.nearest(vector, scanned, allowed))
                 candidates.add_near(self._nearby.best_of(vector, candidates.without_piece()))
@@ -148,6 +159,8 @@ class _Candidates:
 
     def __init__(self, text: str, words: WordMatches, allowed: RowIds | None, limit: int) -> None:
         self.words = words
+        self.near_min = scoring.NEAR_MIN
+        """Cosine from which a piece has to do with the question."""
         self._cosines: list[float] = []
         self._telling = frozenset(query_terms(text)) - FUNCTION_WORDS
         self._pieces: dict[int, tuple[int, float] | None] = dict.fromkeys(
@@ -171,7 +184,7 @@ class _Candidates:
         is_known = np.array([piece is not None for piece in pieces], dtype=bool)
         meaning = np.array([scoring.UNKNOWN_MEANING if p is None else p[1] for p in pieces])
         score = fused_score(meaning, bm25)
-        is_near = np.where(is_known, meaning >= scoring.NEAR_MIN, bm25 > 0)
+        is_near = np.where(is_known, meaning >= self.near_min, bm25 > 0)
         is_near |= (bm25 >= scoring.NEAR_WORDS_MIN) & (meaning >= scoring.NEAR_WORDS_MEANING_MIN)
         self._add_complete(numbers, bm25, is_near)
         ranked = sorted(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from openviking.skills.background import Background
+    from openviking.retrieval.background import Background
     from openviking.skills.ranking import Ranking
     from openviking.skills.search import SkillHit
     from openviking.store.port import Store

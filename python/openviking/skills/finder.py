@@ -19,7 +19,7 @@ from openviking.skills.search import (
 from openviking.skills.snapshot import category_filter
 
 if TYPE_CHECKING:
-    from openviking.skills.background import Background
+    from openviking.retrieval.background import Background
     from openviking.skills.catalog import Catalog
     from openviking.store.port import Store
     from openviking.types import TextEncoder

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from openviking.skills.background import Background
+    from openviking.retrieval.background import Background
     from openviking.skills.snapshot import Snapshot
     from openviking.store.matches import WordMatches
     from openviking.types import Vectors

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from openviking.errors import NotFoundError
 from openviking.index import Index
-from openviking.skills.background import Background
+from openviking.retrieval.background import Background
 from openviking.skills.bundle import bundled_files, read_bundled
 from openviking.skills.catalog import Catalog
 from openviking.skills.doctor import diagnose, diagnose_stored
@@ -64,8 +64,9 @@ class Skills:
         self._encoder = encoder
         self._catalog = Catalog(Index(encoder.dim))
         self._stopping = threading.Event()
-        self._background = Background(passage_encoder or encoder)
-        finder = Finder(store, encoder, self._catalog, self._background)
+        self.background = Background(passage_encoder or encoder)
+        """What a query must stand out from; other searches share it."""
+        finder = Finder(store, encoder, self._catalog, self.background)
         self._tiers = Tiers(store, self._catalog, finder, open_fast)
         self._writer = SkillWriter(
             store, passage_encoder or encoder, self._catalog, self._stopping.is_set
@@ -267,7 +268,7 @@ class Skills:
 
     def warm(self) -> None:
         """Do now what the first search would otherwise wait for; some 0.1 s of encoding."""
-        self._background.warm()
+        self.background.warm()
 
     def diagnose(
         self, paths: Iterable[str | Path] = (), progress: Progress | None = None

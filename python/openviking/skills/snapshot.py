@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from openviking.skills.background import Background
+    from openviking.retrieval.background import Background
     from openviking.types import RowIds, Skill, Vectors
 
 Part = Literal["summary", "example", "body"]

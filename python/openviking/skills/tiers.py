@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from openviking.errors import ConflictError
-from openviking.skills.background import Background
+from openviking.retrieval.background import Background
 from openviking.skills.finder import Finder
 
 if TYPE_CHECKING:
