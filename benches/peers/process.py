@@ -23,7 +23,6 @@ import numpy as np
 from benches.peers.encoders import HIDDEN
 
 if TYPE_CHECKING:
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -169,12 +168,7 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -15,7 +15,6 @@ from openviking.vectors import RowSet
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from openviking.types import RowIds, Scores, Vectors
 
@@ -235,12 +234,7 @@ class DiskIndex:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

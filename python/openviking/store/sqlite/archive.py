@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openviking.errors import ShapeError
-from openviking.store.sqlite import messages, skills
+from openviking.store.sqlite import messages
+from openviking.store.sqlite.builds import build_number
 from openviking.types import ArchivedMessage, MessageHit, MessageVectors, Namespace
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def put_vectors(
         rows: what :func:`vector_rows` made of them.
     """
     dim = len(rows[0]) // _FLOAT16.itemsize if rows else 0
-    build = skills.build_number(connection, build_id, dim)
+    build = build_number(connection, build_id, dim)
     alive = {
         owner
         for owner in set(owners)

@@ -10,7 +10,7 @@ from uuid import uuid4
 from openviking.errors import StoreError
 from openviking.store.lexicon import Lexicon
 from openviking.store.resources import FoundResource, StoredResource
-from openviking.store.sqlite import resource_facts, resources
+from openviking.store.sqlite import resource_facts, resource_vectors, resources
 from openviking.store.sqlite.stems import query_stems
 from openviking.store.sqlite.values import checked_text, mapping_to_json, to_microseconds
 
@@ -172,7 +172,7 @@ class SqliteResources:
             ).fetchall()
         found = {
             row[0]: FoundResource(
-                row[0], resources.to_resource(row[2:]), resource_facts.spans_of(row[1])
+                row[0], resources.to_resource(row[2:]), resource_vectors.spans_of(row[1])
             )
             for row in rows
         }
@@ -192,11 +192,11 @@ class SqliteResources:
 
     def put_vectors(self, build_id: str, entries: Sequence[ResourceVectors]) -> list[bool]:
         """Store vectors in one transaction; say of each whether its version is still the newest."""
-        places = [resource_facts.spans_bytes(one.spans, one.vectors) for one in entries]
+        places = [resource_vectors.spans_bytes(one.spans, one.vectors) for one in entries]
 
         def work(connection: apsw.Connection) -> list[bool]:
             return [
-                resource_facts.put_vectors(connection, build_id, one.number, spans, one.vectors)
+                resource_vectors.put(connection, build_id, one.number, spans, one.vectors)
                 for one, spans in zip(entries, places, strict=True)
             ]
 
@@ -207,7 +207,7 @@ class SqliteResources:
         after = 0
         while True:
             with self._database.reading() as connection:
-                block = resource_facts.vectors(connection, build_id, after)
+                block = resource_vectors.read(connection, build_id, after)
             if not len(block[0]):
                 return
             yield block

@@ -1,4 +1,4 @@
-"""Skills as rows: the record, its passages, their vectors, and its words."""
+"""Skills as rows: the record, its passages, and its words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openviking.errors import NotFoundError, ShapeError, StoreError
+from openviking.errors import NotFoundError
 from openviking.store.bags import BYTES_PER_WORD, WordBag, word_bag
+from openviking.store.sqlite import skill_vectors
+from openviking.store.sqlite.builds import build_number
 from openviking.store.sqlite.stems import STEMS_VERSION, skill_stems
 from openviking.store.sqlite.values import (
     checked_text,
@@ -17,7 +19,7 @@ from openviking.store.sqlite.values import (
     to_json,
     to_microseconds,
 )
-from openviking.types import PassageVectors, Skill, SkillEntry
+from openviking.types import Skill, SkillEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     import apsw
 
     from openviking.types import RowIds
-
-_FLOAT32 = np.dtype("<f4")
 
 # The record's columns in the order in which _to_row writes and _to_skill reads them; the body, the
 # largest, stands last so that reading the others does not touch its pages.
@@ -70,7 +70,7 @@ class PreparedSkill:
             for passage in entry.passages
         ]
         self.build_id = checked_text(entry.build_id, *loc, "build_id")
-        self.vectors = _checked_vectors(entry, *loc, "vectors").astype(_FLOAT32, copy=False)
+        self.vectors = skill_vectors.checked(entry, *loc, "vectors")
 
 
 def put(connection: apsw.Connection, skills: Sequence[PreparedSkill]) -> tuple[list[RowIds], int]:
@@ -175,83 +175,6 @@ def count_use(connection: apsw.Connection, skill_id: str) -> int:
     if count is None:
         raise NotFoundError(f"no skill has the id {skill_id!r}")
     return int(count)
-
-
-def passage_vectors(
-    connection: apsw.Connection, build_id: str, skill_id: str | None = None
-) -> PassageVectors:
-    """Read every passage vector of a build, or of one skill, into one array, in passage order.
-
-    Raises:
-        StoreError: passages and vectors do not belong together, so the file is damaged.
-    """
-    build = connection.execute(
-        "SELECT number, dim FROM builds WHERE build_id = ?", (build_id,)
-    ).fetchone()
-    number, dim = build or (0, 0)
-    only = "" if skill_id is None else "AND skills.id = ?"
-    wanted = (number,) if skill_id is None else (number, skill_id)
-    passages_of = (
-        "FROM passages JOIN skills ON skills.number = skill "
-        f"WHERE build = ? {only} ORDER BY passages.number"
-    )
-    vectors_of = f"FROM skill_vectors JOIN skills ON number = skill WHERE build = ? {only}"
-    rows: list[tuple[Any, ...]] = connection.execute(
-        f"SELECT passages.number, skills.number, skills.id, part, start, stop {passages_of}",
-        wanted,
-    ).fetchall()
-    vectors = np.empty((len(rows), dim), dtype=_FLOAT32)
-    starts: dict[int, int] = {}
-    for at, row in enumerate(rows):
-        starts.setdefault(row[1], at)
-    filled = 0
-    for skill, blob in connection.execute(
-        f"SELECT skill, vectors {vectors_of}",
-        wanted,
-    ):
-        some = np.frombuffer(blob, dtype=_FLOAT32)
-        count, rest = divmod(len(some), max(dim, 1))
-        start = starts.get(skill, 0)
-        if rest or start + count > len(rows):
-            raise StoreError(f"vectors of skill number {skill} do not fit its passages")
-        vectors[start : start + count] = some.reshape(count, dim)
-        filled += count
-    if filled != len(rows):
-        raise StoreError(f"{len(rows)} passages have {filled} vectors; the store is damaged")
-    return PassageVectors(
-        passage_ids=np.array([row[0] for row in rows], dtype=np.int64),
-        skill_ids=tuple(row[2] for row in rows),
-        parts=tuple(row[3] for row in rows),
-        vectors=vectors.astype(np.float32, copy=False),
-        spans=np.array([row[4:] for row in rows], dtype=np.int64).reshape(len(rows), 2),
-    )
-
-
-def build_number(connection: apsw.Connection, build_id: str, dim: int) -> int:
-    """Return the number of a model build, which is noted if new; raises ShapeError for *dim*."""
-    row: Any = connection.execute(
-        "INSERT INTO builds (build_id, dim) VALUES (?, ?) ON CONFLICT (build_id) DO UPDATE "
-        "SET build_id = build_id RETURNING number, dim",
-        (build_id, dim),
-    ).fetchone()
-    if row[1] != dim:
-        raise ShapeError(
-            f"vectors: build {build_id!r} has {row[1]} dimensions, got {dim}", loc=("vectors",)
-        )
-    return int(row[0])
-
-
-def _checked_vectors(entry: SkillEntry, *loc: str | int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    vectors, count = entry.vectors, len(entry.passages)
-    if vectors.dtype != np.float32 or vectors.ndim != 2 or len(vectors) != count:
-        raise ShapeError(
-            f"vectors: expected ({count}, dim) float32, one row per passage, got "
-            f"{vectors.shape} {vectors.dtype}",
-            loc=loc,
-        )
-    if not np.isfinite(vectors).all():
-        raise ShapeError("vectors: expected finite numbers, got NaN or infinity", loc=loc)
-    return vectors
 
 
 def _to_row(skill: Skill, now: datetime, loc: tuple[str | int, ...]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openviking.store.sqlite import matching, skill_choices, skills
+from openviking.store.sqlite import matching, skill_choices, skill_vectors, skills
 from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import BUSY_TIMEOUT_S, Database
 from openviking.store.sqlite.memories import SqliteMemories
@@ -183,7 +183,7 @@ class SqliteStore:
         """Return every passage vector of that build, or of one skill, ordered by passage id."""
         checked_text(build_id, "build_id")
         with self._database.reading() as connection:
-            return skills.passage_vectors(connection, build_id, skill_id)
+            return skill_vectors.read(connection, build_id, skill_id)
 
     def match_skills(
         self, query: str, limit: int, *, among: frozenset[str] | None = None
