@@ -267,7 +267,9 @@ def test_a_disabled_skill_is_hidden_until_it_is_enabled(imported: Run, skill_fol
     assert "csv-cleaner" not in imported("skills", "list").stdout
     assert "csv-cleaner" not in imported("skills", "tree").stdout
     assert "csv-cleaner" not in imported("search", "clean a csv file").stdout
-    assert json.loads(imported("skills", "import", skill_folder, "--json").stdout)["unchanged"]
+    again = imported("skills", "import", skill_folder)
+    assert "2 unchanged" in again.stdout
+    assert "1 disabled: " in again.stderr
     (row,) = (r for r in imported("skills", "list", "--all").stdout.splitlines() if "csv" in r)
     assert row.endswith("disabled")
     assert "disabled" in imported("skills", "show", "csv-cleaner").stdout

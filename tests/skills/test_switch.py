@@ -12,11 +12,13 @@ from openviking.errors import NotFoundError
 from openviking.skills import Skills
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.skills.conftest import WriteSkill
 
     from openviking.store import SqliteStore
+    from openviking.types import Embeddings
 
 
 @pytest.fixture
@@ -176,6 +178,41 @@ def test_a_skill_that_disables_itself_says_so_when_it_is_enabled(
     assert (switched.is_disabled, switched.is_searched) == (False, False)
     assert f"{path} itself says disable-model-invocation" in switched.message
     assert listed(skills) == ["pdf"]
+
+
+class HookedEncoder(HashingEncoder):
+    """Calls ``hook`` once, in the middle of the next encoding."""
+
+    hook: Callable[[], object] | None = None
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        hook, self.hook = self.hook, None
+        if hook is not None:
+            hook()
+        return super().encode(texts)
+
+
+@pytest.mark.parametrize("is_disabled", [False, True])
+def test_a_switch_that_is_turned_while_an_edit_is_encoded_holds(
+    store: SqliteStore, folder: Path, write_skill: WriteSkill, *, is_disabled: bool
+):
+    encoder = HookedEncoder()
+    skills = Skills(store, encoder)
+    write_skill("pdf", text="Merge documents")
+    skills.import_paths([folder])
+    if not is_disabled:
+        skills.disable(["pdf"])
+    write_skill("pdf", text="Merge documents quickly")
+
+    turn = skills.disable if is_disabled else skills.enable
+    encoder.hook = lambda: turn(["pdf"])
+    skills.import_paths([folder])
+
+    whole = skills.get("pdf", include_disabled=True)
+    assert "quickly" in whole.description
+    assert whole.is_disabled is is_disabled
+    assert found(skills, "merge documents quickly") == ([] if is_disabled else ["pdf"])
+    skills.close()
 
 
 def test_a_deleted_skill_forgets_its_switch(stocked: Skills):

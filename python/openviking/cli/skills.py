@@ -73,6 +73,7 @@ def import_skills(ctx: click.Context, paths: tuple[Path, ...], prune: bool, stri
     state = ctx.find_object(State) or State()
     with state.open_engine() as engine, ProgressLine("import", unit="files") as line:
         report = engine.skills.import_paths(paths, line, prune=prune)
+        disabled = engine.skills.stats()["disabled"]
     if state.is_json:
         print_json(_import_record(report))
     else:
@@ -86,6 +87,9 @@ def import_skills(ctx: click.Context, paths: tuple[Path, ...], prune: bool, stri
         for override in report.overridden:
             click.echo(f"overridden: {plain(override.path)} by {plain(override.by)}", err=True)
         odd = sum(finding.severity == "warning" for finding in report.findings)
+        if disabled:
+            hint = "`openviking skills list --all` shows them"
+            click.echo(f"{disabled} disabled: {hint}", err=True)
         if odd:
             click.echo(f"{odd} warnings: `openviking skills validate` lists them", err=True)
     if strict and report.refused:

@@ -188,8 +188,10 @@ class Importer:
         run.taken[skill_id] = file.path
         run.id_by_folder[file.path.parent] = skill_id
         parent = skill.parent_skill or _nesting_parent(file, run)
-        # A name that is edited does not switch a skill on.
-        is_off = previous is not None and snapshot.entries[previous].skill.is_disabled
+        # A name that is edited does not switch a skill on. Under its old id the writer knows, also
+        # of a switch that is turned before this skill is written.
+        is_moved = previous not in {None, skill_id}
+        is_off = is_moved and snapshot.entries[str(previous)].skill.is_disabled
         skill = replace(skill, id=skill_id, parent_skill=parent, is_disabled=is_off)
         if known is not None and _is_same(known, skill):
             run.unchanged.append(skill_id)
