@@ -40,8 +40,9 @@ class Index:
     Searches run together and never see half of a change; a call that raises has changed nothing.
     Scores are float32 cosines computed from the vectors as they were given, for either kind; of
     equal scores the lower id comes first, so the order of additions and removals does not show.
-    Memory: five bytes per number and some forty per vector; ``hnsw`` adds one byte per number and
-    some 200 per vector. Memory of removed vectors is used again, or given back when most are gone.
+    Memory: five bytes per number and some forty per vector, or less (see `RowSet`); ``hnsw`` adds
+    one byte per number and some 200 per vector. Memory of removed vectors is used again, or given
+    back when most are gone.
 
     Args:
         dim: width of the vectors, 1 to 16,384.

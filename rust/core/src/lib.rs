@@ -4,10 +4,14 @@
 //! query does not depend on what else is in the call, on the number of threads, nor on the
 //! instruction set that the machine happens to have.
 
+mod arrange;
+pub mod axes;
 pub mod batch;
 pub mod coarse;
 pub mod corpus;
+mod descent;
 pub mod error;
+pub mod funnel;
 pub mod limits;
 pub mod mask;
 pub mod matrix;
@@ -15,6 +19,7 @@ pub mod normalize;
 pub mod pages;
 mod parallel;
 pub mod quantize;
+mod row_codes;
 pub mod rowset;
 mod scan;
 pub mod search;

@@ -11,17 +11,19 @@
 //! added ([`QueryCodes::bound`]), a row whose upper bound is below the k-th best lower bound cannot
 //! be among the k best by float32 score; all others are rescored.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::limits::UNIT_TOLERANCE;
 use crate::pages;
 use crate::simd::{Bound, Kernels, LANES, Line, Planes};
 
 /// Largest code of a row.
-const CODE_MAX: i16 = 127;
+pub(crate) const CODE_MAX: i16 = 127;
 /// Largest number of a query's codes: its high plane must stay within int8.
 const QUERY_CODE_MAX: i32 = 127 * 128;
 /// Unit roundoff of float32.
-const ROUNDOFF: f64 = 1.0 / 16_777_216.0;
+pub(crate) const ROUNDOFF: f64 = 1.0 / 16_777_216.0;
 
 /// The int8 codes of many rows: a line-aligned byte per number, a step and a residual per row.
 #[derive(Clone, Debug)]
@@ -197,6 +199,8 @@ pub struct QueryCodes {
     high: Vec<Line>,
     low: Vec<Line>,
     sum: i32,
+    norm: f64,
+    residual: f64,
     bound: Bound,
 }
 
@@ -210,6 +214,7 @@ impl QueryCodes {
         let squares = kernels.round_into(query, step, limit, &mut rounded[..query.len()]);
         let (blocks, _) = rounded.as_chunks::<LANES>();
         let high_part = |code: i16| (code + 64) >> 7;
+        let (norm, residual) = (kernels.sum_squares(query).sqrt(), squares.sqrt());
         Self {
             high: blocks.iter().map(|block| plane(block, high_part)).collect(),
             low: blocks
@@ -217,12 +222,40 @@ impl QueryCodes {
                 .map(|block| plane(block, |c| c - 128 * high_part(c)))
                 .collect(),
             sum: rounded.iter().map(|code| i32::from(*code)).sum(),
-            bound: bound(
-                query.len(),
-                step,
-                kernels.sum_squares(query).sqrt(),
-                squares.sqrt(),
-            ),
+            norm,
+            residual,
+            bound: bound(query.len(), step, norm, residual),
+        }
+    }
+
+    /// Length of the query.
+    pub(crate) fn norm(&self) -> f64 {
+        self.norm
+    }
+
+    /// Length of what its codes leave out.
+    pub(crate) fn residual(&self) -> f64 {
+        self.residual
+    }
+
+    /// Sum of the codes of some lines.
+    pub(crate) fn sum_of(&self, lines: Range<usize>) -> i32 {
+        let of_line = |line: &Line| -> i32 {
+            line.0
+                .iter()
+                .map(|byte| i32::from(byte.cast_signed()))
+                .sum()
+        };
+        let sum = |plane: &[Line]| plane[lines.clone()].iter().map(of_line).sum::<i32>();
+        128 * sum(&self.high) + sum(&self.low)
+    }
+
+    /// The planes of some lines alone, whose codes have this sum.
+    pub(crate) fn part(&self, lines: Range<usize>, sum: i32) -> Planes<'_> {
+        Planes {
+            high: &self.high[lines.clone()],
+            low: &self.low[lines],
+            sum,
         }
     }
 
@@ -252,13 +285,10 @@ fn query_code_max(dim: usize) -> i16 {
 /// Margins for a query of length `query_norm` whose quantisation residual has length `residual`.
 fn bound(dim: usize, step: f32, query_norm: f64, residual: f64) -> Bound {
     let row_norm = 1.0 + UNIT_TOLERANCE;
-    #[expect(clippy::cast_precision_loss, reason = "at most DIM_MAX / 64")]
-    let terms = (dim.div_ceil(LANES) + 8) as f64;
-    let score_rounding = terms * 1.01 * ROUNDOFF * query_norm * row_norm;
     // Five float32 roundings make the estimate and its bounds; no estimate exceeds twice the norms,
     // because a row's residual is at most sqrt(DIM_MAX) / 254 = 0.51 of its length.
     let estimate_rounding = 16.0 * ROUNDOFF * (query_norm + residual);
-    let slack = residual * row_norm + score_rounding + estimate_rounding;
+    let slack = residual * row_norm + score_rounding(dim, query_norm) + estimate_rounding;
     Bound {
         step,
         // The factor makes up for the roundings of the margin itself; 1e-30 for those of denormals.
@@ -267,8 +297,15 @@ fn bound(dim: usize, step: f32, query_norm: f64, residual: f64) -> Bound {
     }
 }
 
+/// How far the float32 score of a query of this length and any row is from their true product.
+pub(crate) fn score_rounding(dim: usize, query_norm: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "at most DIM_MAX / 64")]
+    let terms = (dim.div_ceil(LANES) + 8) as f64;
+    terms * 1.01 * ROUNDOFF * query_norm * (1.0 + UNIT_TOLERANCE)
+}
+
 /// Distance of two neighbouring codes, rounded to float32 before anything is divided by it.
-fn step_of(max_abs: f32, codes: f64) -> f32 {
+pub(crate) fn step_of(max_abs: f32, codes: f64) -> f32 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the residual is measured from the result"
@@ -279,7 +316,7 @@ fn step_of(max_abs: f32, codes: f64) -> f32 {
 }
 
 /// The next float32 that is not smaller.
-fn rounded_up(x: f64) -> f32 {
+pub(crate) fn rounded_up(x: f64) -> f32 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the step up makes up for it"
@@ -288,7 +325,7 @@ fn rounded_up(x: f64) -> f32 {
 }
 
 /// Codes in -127..=127 as bytes 1..=255, which VNNI multiplies with signed bytes.
-fn biased(block: &[i16; LANES]) -> Line {
+pub(crate) fn biased(block: &[i16; LANES]) -> Line {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

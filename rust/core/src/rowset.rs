@@ -7,7 +7,8 @@ use crate::mask::RowMask;
 use crate::matrix::Matrix;
 use crate::pages;
 use crate::quantize::Codes;
-use crate::search::{Corpus, Found, search_corpus};
+use crate::row_codes::RowCodes;
+use crate::search::{Corpus, Found, search_along};
 use crate::simd::Kernels;
 
 /// Rows that have passed every check and are quantised, ready to go into a [`RowSet`] at once.
@@ -47,14 +48,19 @@ impl Staged {
 ///
 /// Memory per row: 4 bytes per column for float32, one for its code, some 40 for the id. A removed
 /// row's place is taken by the last row, so nothing leaks; memory far above the need is given back.
+///
+/// A set that lies near a subspace can have codes along axes instead, [`crate::axes::KEPT`] bytes
+/// per row: see [`RowSet::sample`].
 #[derive(Debug)]
 pub struct RowSet {
-    dim: usize,
-    rows: Vec<f32>,
-    codes: Codes,
+    pub(crate) dim: usize,
+    pub(crate) rows: Vec<f32>,
+    pub(crate) codes: RowCodes,
+    pub(crate) changes: u64,
+    pub(crate) fitted_rows: usize,
     ids: Vec<i64>,
     places: HashMap<i64, u32>,
-    kernels: Kernels,
+    pub(crate) kernels: Kernels,
 }
 
 impl RowSet {
@@ -67,11 +73,19 @@ impl RowSet {
         Ok(Self {
             dim,
             rows: Vec::new(),
-            codes: Codes::new(dim),
+            codes: RowCodes::Plain(Codes::new(dim)),
+            changes: 0,
+            fitted_rows: 0,
             ids: Vec::new(),
             places: HashMap::new(),
             kernels,
         })
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// Number of rows.
@@ -146,23 +160,29 @@ impl RowSet {
         if u32::try_from(rows).is_err() {
             return Err(Error::TooManyRows { rows });
         }
+        self.changes += 1;
         if self.is_empty() {
             self.places = staged.ids.iter().copied().zip(0..).collect();
+            self.codes = RowCodes::Plain(staged.codes);
+            self.fitted_rows = 0;
             Staged {
                 ids: self.ids,
                 rows: self.rows,
-                codes: self.codes,
                 ..
             } = staged;
             return Ok(());
         }
         self.reserve(new);
-        for (position, &id) in staged.ids.iter().enumerate() {
-            let row = &staged.rows[position * self.dim..(position + 1) * self.dim];
+        let Staged {
+            ids, rows, codes, ..
+        } = staged;
+        let codes = self.codes.of_same_kind(&rows, codes, self.kernels);
+        for (position, &id) in ids.iter().enumerate() {
+            let row = &rows[position * self.dim..(position + 1) * self.dim];
             if let Some(&place) = self.places.get(&id) {
                 let place = place as usize;
                 self.rows[place * self.dim..(place + 1) * self.dim].copy_from_slice(row);
-                self.codes.copy_from(place, &staged.codes, position);
+                self.codes.copy_from(place, &codes, position);
             } else {
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -171,7 +191,7 @@ impl RowSet {
                 self.places.insert(id, self.ids.len() as u32);
                 self.ids.push(id);
                 self.rows.extend_from_slice(row);
-                self.codes.push_from(&staged.codes, position);
+                self.codes.push_from(&codes, position);
             }
         }
         Ok(())
@@ -180,6 +200,7 @@ impl RowSet {
     /// Remove the rows of `ids`; ids that have none are passed over. Returns how many went.
     pub fn remove(&mut self, ids: &[i64]) -> usize {
         let before = self.len();
+        self.changes += 1;
         for id in ids {
             if let Some(place) = self.places.remove(id) {
                 self.remove_place(place);
@@ -233,9 +254,10 @@ impl RowSet {
         let corpus = Corpus {
             rows: Matrix::new("rows", &self.rows, self.len(), self.dim)?.into(),
             keys: Some(&self.ids),
-            codes: Some(self.codes.view()),
+            codes: self.codes.plain().map(Codes::view),
         };
-        search_corpus(queries, corpus, k, mask.as_ref(), self.kernels)
+        let along = self.codes.along_axes();
+        search_along(queries, corpus, along, k, mask.as_ref(), self.kernels)
     }
 
     fn mask(&self, ids: &[i64]) -> RowMask {

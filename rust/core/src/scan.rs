@@ -2,6 +2,7 @@
 
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::funnel::AxisCodes;
 use crate::limits::UNIT_TOLERANCE;
 use crate::mask::{BLOCK, RowMask, bits};
 use crate::parallel::in_parts;
@@ -13,12 +14,14 @@ use crate::topk::TopK;
 /// Allowed rows from which the scan over codes is the faster one.
 const CODES_FROM_ROWS: usize = 128;
 /// Below this share of set bits, a block's rows are scored one by one.
-const SPARSE_BITS: u32 = 16;
+pub const SPARSE_BITS: u32 = 16;
 
 /// One pass of some queries over the corpus.
 pub struct Pass<'a> {
     pub queries: Vec<&'a [f32]>,
     pub corpus: Corpus<'a>,
+    /// The rows' codes along axes, which are used rather than those of the corpus.
+    pub axis_codes: Option<&'a AxisCodes>,
     /// Hits per query, at least 1 and at most the allowed rows.
     pub k: usize,
     pub allow: Option<&'a RowMask>,
@@ -39,9 +42,10 @@ impl Pass<'_> {
         // For few rows the codes' set-up and the rescoring cost as much as they save, and they
         // cannot exclude much when a good part of the rows is asked for.
         let pays = self.allowed >= CODES_FROM_ROWS && self.k <= self.allowed / 8;
-        match self.corpus.codes.filter(|_| pays) {
-            Some(codes) => self.run_codes(codes),
-            None => self.run_rows(),
+        match (self.axis_codes, self.corpus.codes) {
+            (Some(codes), _) if pays => self.run_axes(codes),
+            (None, Some(codes)) if pays => self.run_codes(codes),
+            _ => self.run_rows(),
         }
     }
 
@@ -224,14 +228,14 @@ impl Pass<'_> {
     }
 
     /// How many blocks hold an allowed row.
-    fn blocks(&self) -> usize {
+    pub fn blocks(&self) -> usize {
         let all = self.corpus.rows.rows().div_ceil(BLOCK);
         self.allow.map_or(all, |mask| mask.words().len())
     }
 
     /// Rows `start..end` of such a block, from its first allowed one to its last, and the allowed
     /// ones among them as bits.
-    fn block(&self, number: usize) -> (usize, usize, u64) {
+    pub fn block(&self, number: usize) -> (usize, usize, u64) {
         let Some(mask) = self.allow else {
             let start = number * BLOCK;
             let end = self.corpus.rows.rows().min(start + BLOCK);

@@ -6,6 +6,7 @@
 
 pub use crate::corpus::{Corpus, ReadRows, Rows};
 use crate::error::{Error, Result};
+use crate::funnel::AxisCodes;
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
 use crate::scan::Pass;
@@ -74,6 +75,18 @@ pub fn search_corpus(
     allow: Option<&RowMask>,
     kernels: Kernels,
 ) -> Result<Found> {
+    search_along(queries, corpus, None, k, allow, kernels)
+}
+
+/// [`search_corpus`] by way of codes along axes, if there are any.
+pub(crate) fn search_along(
+    queries: Matrix<'_>,
+    corpus: Corpus<'_>,
+    axis_codes: Option<&AxisCodes>,
+    k: usize,
+    allow: Option<&RowMask>,
+    kernels: Kernels,
+) -> Result<Found> {
     let (rows, dim) = (corpus.rows.rows(), corpus.rows.dim());
     if queries.dim() != dim {
         return Err(Error::Width {
@@ -110,6 +123,7 @@ pub fn search_corpus(
         let pass = Pass {
             queries: (start..end).map(|query| queries.row(query)).collect(),
             corpus,
+            axis_codes,
             k,
             allow,
             allowed,

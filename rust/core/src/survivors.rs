@@ -92,22 +92,37 @@ impl Survivors {
         let candidates = &mut self.candidates;
         candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper));
         let mut best = TopK::new(self.k, candidates.len());
-        let mut buffer = Vec::new();
-        for candidate in candidates.iter().take(ROWS_AHEAD) {
-            corpus.rows.prefetch(candidate.row, kernels);
-        }
-        for (place, candidate) in candidates.iter().enumerate() {
-            let floor = best.floor();
-            if floor > -1.0 && candidate.upper < floor {
-                break;
-            }
-            if let Some(later) = candidates.get(place + ROWS_AHEAD) {
-                corpus.rows.prefetch(later.row, kernels);
-            }
-            let row = candidate.row;
-            let numbers = corpus.rows.numbers(row..row + 1, &mut buffer)?;
-            best.push(corpus.hit(row, kernels.dot(query, numbers)));
-        }
+        let rows: Vec<_> = candidates.iter().map(|one| (one.row, one.upper)).collect();
+        rescore(&rows, query, corpus, kernels, &mut best)?;
         Ok(best)
     }
+}
+
+/// Score `rows` in float32, given with their upper bounds, best first, until no other can enter.
+///
+/// # Errors
+/// [`crate::Error::Unreadable`] for rows that lie elsewhere.
+pub fn rescore(
+    rows: &[(usize, f32)],
+    query: &[f32],
+    corpus: Corpus<'_>,
+    kernels: Kernels,
+    best: &mut TopK,
+) -> Result<()> {
+    let mut buffer = Vec::new();
+    for (row, _) in rows.iter().take(ROWS_AHEAD) {
+        corpus.rows.prefetch(*row, kernels);
+    }
+    for (place, (row, upper)) in rows.iter().enumerate() {
+        let floor = best.floor();
+        if floor > -1.0 && *upper < floor {
+            break;
+        }
+        if let Some((later, _)) = rows.get(place + ROWS_AHEAD) {
+            corpus.rows.prefetch(*later, kernels);
+        }
+        let numbers = corpus.rows.numbers(*row..row + 1, &mut buffer)?;
+        best.push(corpus.hit(*row, kernels.dot(query, numbers)));
+    }
+    Ok(())
 }

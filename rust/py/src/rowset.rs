@@ -1,10 +1,13 @@
 //! The core's row set behind a read-write lock: searches run together, changes run alone.
 
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use numpy::{PyArray1, PyArray2};
+use openviking_core::axes::Axes;
+use openviking_core::funnel::AxisCodes;
 use openviking_core::rowset::Staged;
-use openviking_core::{Error, Kernels, RowSet as CoreRowSet, pages};
+use openviking_core::{Error, Kernels, Matrix, RowSet as CoreRowSet, pages};
 use pyo3::prelude::*;
 
 use crate::arrays;
@@ -13,22 +16,93 @@ use crate::errors::raised;
 /// A half-made change must not be searched, so the set stays unusable.
 const POISONED: &str = "a change of this set panicked; rebuild the set from its source";
 
+/// Rows that are coded along axes while others wait to change the set: some 5 ms.
+const ROWS_AT_ONCE: usize = 512;
+/// How often coding begins anew because the set has changed meanwhile.
+const ATTEMPTS: usize = 4;
+
 /// Unit rows under int64 ids, safe to use from any thread.
 ///
 /// The lock is only ever taken with the GIL released, so that neither waits for the other.
 #[pyclass(frozen, module = "openviking._native")]
 pub struct RowSet {
     dim: usize,
-    inner: RwLock<CoreRowSet>,
+    shared: Arc<Shared>,
 }
 
-impl RowSet {
+/// What a thread that arranges the set works on, beside searches and changes.
+struct Shared {
+    inner: RwLock<CoreRowSet>,
+    is_arranging: AtomicBool,
+}
+
+impl Shared {
     fn read(&self) -> RwLockReadGuard<'_, CoreRowSet> {
         self.inner.read().expect(POISONED)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, CoreRowSet> {
         self.inner.write().expect(POISONED)
+    }
+
+    /// Fit axes and code the rows along them, if that is due; the lock is held for short whiles.
+    fn arrange(&self) {
+        if self.is_arranging.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let sample = self.read().sample();
+        if let Some(sample) = sample {
+            self.arrange_by(&sample);
+        }
+        self.is_arranging.store(false, Ordering::Release);
+    }
+
+    fn arrange_by(&self, sample: &[f32]) {
+        let dim = self.read().dim();
+        let axes = Matrix::new("rows", sample, sample.len() / dim, dim)
+            .ok()
+            .and_then(|sample| Axes::fit(sample, Kernels::best()));
+        let Some(axes) = axes.map(Arc::new) else {
+            return self.write().decline();
+        };
+        for _ in 0..ATTEMPTS {
+            let changes = self.read().changes();
+            let mut codes = AxisCodes::new(Arc::clone(&axes));
+            let is_whole = loop {
+                let set = self.read();
+                if set.changes() != changes {
+                    break false;
+                }
+                if !set.code_along(&mut codes, ROWS_AT_ONCE) {
+                    break true;
+                }
+            };
+            if is_whole && self.write().adopt(codes, changes) {
+                return;
+            }
+        }
+    }
+}
+
+impl RowSet {
+    fn read(&self) -> RwLockReadGuard<'_, CoreRowSet> {
+        self.shared.read()
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, CoreRowSet> {
+        self.shared.write()
+    }
+
+    /// Have the set arranged for faster searches by a thread, if that is due.
+    fn arrange_beside(&self) {
+        if !self.read().is_unarranged() || self.shared.is_arranging.load(Ordering::Acquire) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        // Without a thread, searches stay as they are.
+        let _ = std::thread::Builder::new()
+            .name("openviking-axes".to_owned())
+            .spawn(move || shared.arrange());
     }
 
     /// Check and quantise without the lock, then change the set with it.
@@ -63,7 +137,9 @@ impl RowSet {
             // Copied before they are checked: what is stored is what was judged.
             let rows = pages::copied(vectors.data());
             let staged = Staged::new(ids.to_vec(), rows, dim, Kernels::best())?;
-            apply(&mut self.write(), staged)
+            apply(&mut self.write(), staged)?;
+            self.arrange_beside();
+            Ok(())
         })
         .map_err(|error| raised(py, &error))
     }
@@ -77,7 +153,10 @@ impl RowSet {
         let inner = CoreRowSet::new(dim, Kernels::best()).map_err(|error| raised(py, &error))?;
         Ok(Self {
             dim,
-            inner: RwLock::new(inner),
+            shared: Arc::new(Shared {
+                inner: RwLock::new(inner),
+                is_arranging: AtomicBool::new(false),
+            }),
         })
     }
 
@@ -155,6 +234,12 @@ impl RowSet {
             .detach(|| self.read().search(queries, k, allow))
             .map_err(|error| raised(py, &error))?;
         Ok(arrays::hits(py, queries.rows(), found))
+    }
+
+    /// Bytes of codes that a search reads of every row.
+    #[getter]
+    fn scanned_bytes(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.read().scanned_bytes())
     }
 
     /// All ids, ascending.
