@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,14 @@ from openviking.skills.search import (
     query_words,
 )
 from openviking.skills.snapshot import category_filter
+from openviking.types import OverlappingEncoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openviking.retrieval.background import Background
     from openviking.skills.catalog import Catalog
+    from openviking.store.matches import WordMatches
     from openviking.store.port import Store
     from openviking.types import TextEncoder
 
@@ -40,6 +45,7 @@ class Finder:
     ) -> None:
         self._store = store
         self._encoder = encoder
+        self._overlapping = encoder if isinstance(encoder, OverlappingEncoder) else None
         self._catalog = catalog
         self._background = background
         self._known_hits = lru_cache(maxsize=scoring.KNOWN_SEARCHES_MAX)(self._hits)
@@ -83,16 +89,45 @@ class Finder:
 
     def _rank(self, text: str, k: int, wanted: str | None) -> tuple[Ranking, bool]:
         """Compare all skills with *text*; also say whether the model read only its beginning."""
-        encoded = self._encoder.encode([text, *query_parts(text)])
+        # The words need no vector: they are looked up while the model computes it.
+        words = _Once(lambda: self._match(text, k, wanted))
+        texts = [text, *query_parts(text)]
+        if self._overlapping is None:
+            encoded = self._encoder.encode(texts)
+        else:
+            encoded = self._overlapping.encode_beside(texts, words.prepare)
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
         snapshot, nearest = self._catalog.scan(encoded.vectors, scanned, wanted)
-        words = self._store.match_skills(
+        evidence = Evidence(encoded.vectors, nearest, words.result())
+        return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
+
+    def _match(self, text: str, k: int, wanted: str | None) -> WordMatches:
+        return self._store.match_skills(
             query_words(text),
             max(scoring.WORD_HITS, k),
-            among=None if wanted is None else snapshot.ids_of(wanted),
+            among=None if wanted is None else self._catalog.snapshot.ids_of(wanted),
         )
-        evidence = Evidence(encoded.vectors, nearest, words)
-        return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
+
+
+class _Once:
+    """A computation that may be done ahead; its error waits for whoever wants the result."""
+
+    def __init__(self, compute: Callable[[], WordMatches]) -> None:
+        self._compute = compute
+        self._done: Future[WordMatches] = Future()
+
+    def prepare(self) -> None:
+        """Compute now."""
+        try:
+            self._done.set_result(self._compute())
+        except Exception as error:  # noqa: BLE001 - raised by `result`
+            self._done.set_exception(error)
+
+    def result(self) -> WordMatches:
+        """Return the result, computed now unless it was before."""
+        if not self._done.done():
+            self.prepare()
+        return self._done.result()
 
 
 def _shown(ranking: Ranking, k: int, *, hierarchical: bool) -> tuple[SkillHit, ...]:
