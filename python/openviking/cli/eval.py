@@ -48,12 +48,13 @@ def command(state: State, sets: tuple[Path, ...], limit: int | None) -> None:
             with ProgressLine(one.name, unit="texts") as line:
                 reports.append(evaluate(one, encoder, limit=limit, progress=line))
             if not state.is_json:
-                _print(reports[-1])
+                print_report(reports[-1])
     if state.is_json:
         print_json([asdict(report) for report in reports])
 
 
-def _print(report: Report) -> None:
+def print_report(report: Report) -> None:
+    """Print one set's table."""
     click.echo(f"{report.name}: {report.queries} questions, {report.skills} skills")
     names = list(report.rows[0].estimates)
     print_table(

@@ -5,7 +5,8 @@ Two forms are read, each plain or with ``.gz``:
 - a folder as BEIR has it: ``corpus.jsonl`` (``_id``, ``title``, ``text``, and here also ``body``,
   ``examples``, ``category``), ``queries.jsonl`` (``_id``, ``text``) and ``qrels/test.tsv``
   (query, skill, score; a score over 0 means right). A question with ``"answerable": false`` is one
-  that no skill answers; a question without any label is left out.
+  that no skill answers; a question without any label is left out. ``kind`` may say of what sort a
+  question is.
 - MetaTool: ``metatool_tools.json`` (name -> description) beside ``*.csv`` with the columns Query
   and Tool, or ``*.json`` with a list of ``{query, tool: [name]}``; the path names the questions.
 """
@@ -24,6 +25,7 @@ from openviking.types import Skill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 _TOOLS = "metatool_tools.json"
@@ -32,10 +34,14 @@ _BYTES_MAX = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuery:
-    """A question and the ids of the skills that answer it; none if nothing does."""
+    """A question and the ids of the skills that answer it; none if nothing does.
+
+    ``kind`` is its sort in a set that has several, else empty.
+    """
 
     text: str
     right: frozenset[str]
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,17 @@ def read_set(path: Path) -> LabelledSet:
 def _read_beir(folder: Path) -> LabelledSet:
     corpus = _find(folder, "corpus.jsonl")
     skills = tuple(_to_skill(record, corpus, line) for line, record in _json_lines(corpus))
-    known = {skill.id for skill in skills}
+    queries = read_questions(folder, {skill.id for skill in skills})
+    return _checked(LabelledSet(folder.name, skills, queries), folder)
+
+
+def read_questions(folder: Path, known: AbstractSet[str]) -> tuple[LabelledQuery, ...]:
+    """Read the questions of a folder whose skills are elsewhere; raises InputError as `read_set`.
+
+    Args:
+        folder: holds ``queries.jsonl`` and ``qrels/test.tsv`` or ``qrels.tsv``.
+        known: ids of the skills; a label that names another is an error.
+    """
     right: dict[str, set[str]] = {}
     labels = _find(folder, "qrels/test.tsv", "qrels.tsv")
     for line, row in enumerate(csv.reader(io.StringIO(_text(labels)), delimiter="\t"), 1):
@@ -76,8 +92,9 @@ def _read_beir(folder: Path) -> LabelledSet:
     for line, record in _json_lines(questions):
         text, query_id = _string(record, "text", questions, line), str(record.get("_id"))
         if query_id in right or record.get("answerable") is False:
-            queries.append(LabelledQuery(text, frozenset(right.get(query_id, ()))))
-    return _checked(LabelledSet(folder.name, skills, tuple(queries)), folder)
+            kind = str(record.get("kind") or "")
+            queries.append(LabelledQuery(text, frozenset(right.get(query_id, ())), kind))
+    return tuple(queries)
 
 
 def _to_skill(record: dict[str, Any], path: Path, line: int) -> Skill:

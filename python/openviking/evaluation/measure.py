@@ -6,6 +6,7 @@ import random
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ _SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The measures of one way of ranking: ``words``, ``vectors``, ``fused`` or ``search``.
+    """The measures of one way of ranking: ``words``, ``vectors``, ``fused``, ``search`` or another.
 
     ``search`` is what a client gets: the fused ranking, or nothing where nothing fits.
     """
@@ -80,27 +81,64 @@ def evaluate(
         progress: called with (texts done, texts in all).
     """
     queries = _sample(labelled.queries, limit)
+    count = len(labelled.skills)
+    total = count + len(queries)
     with closing(SqliteStore(None)) as store, closing(Skills(store, encoder)) as skills:
-        total = len(labelled.skills) + len(queries)
-        for start in range(0, len(labelled.skills), _ENCODED_AT_ONCE):
+        for start in range(0, count, _ENCODED_AT_ONCE):
             skills.put(labelled.skills[start : start + _ENCODED_AT_ONCE])
             if progress is not None:
-                progress(min(start + _ENCODED_AT_ONCE, len(labelled.skills)), total)
-        rankings: list[Rankings] = []
-        seconds: list[float] = []
-        for start in range(0, len(queries), _ENCODED_AT_ONCE):
-            batch = queries[start : start + _ENCODED_AT_ONCE]
-            # What a search encodes, so that its time is measured without.
-            texts = [clean_query(query.text)[0] for query in batch]
-            encoder.encode([part for text in texts for part in (text, *query_parts(text))])
-            for query in batch:
-                began = time.perf_counter()
-                skills.search(query.text, k=CUTOFF)
-                seconds.append(time.perf_counter() - began)
-                rankings.append(skills.rankings(query.text, k=CUTOFF))
-            if progress is not None:
-                progress(len(labelled.skills) + start + len(batch), total)
-    return _report(labelled, queries, rankings, seconds)
+                progress(min(start + _ENCODED_AT_ONCE, count), total)
+        asked = None if progress is None else partial(_behind, progress, count, total)
+        return evaluate_stored(labelled.name, skills, queries, encoder, progress=asked)
+
+
+def evaluate_stored(
+    name: str,
+    skills: Skills,
+    queries: Sequence[LabelledQuery],
+    encoder: TextEncoder,
+    *,
+    others: Mapping[str, Sequence[Sequence[str]]] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure search on *skills* that are stored already.
+
+    Args:
+        name: of the questions.
+        skills: what is searched.
+        queries: questions; those that nothing answers have no right ids.
+        encoder: that of *skills*, a cache in front of the model.
+        others: further ways of ranking: name -> for each question the ids, best first.
+        progress: called with (questions asked, questions in all).
+    """
+    rankings: list[Rankings] = []
+    seconds: list[float] = []
+    for start in range(0, len(queries), _ENCODED_AT_ONCE):
+        batch = queries[start : start + _ENCODED_AT_ONCE]
+        # What a search encodes, so that its time is measured without.
+        texts = [clean_query(query.text)[0] for query in batch]
+        encoder.encode([part for text in texts for part in (text, *query_parts(text))])
+        for query in batch:
+            began = time.perf_counter()
+            skills.search(query.text, k=CUTOFF)
+            seconds.append(time.perf_counter() - began)
+            rankings.append(skills.rankings(query.text, k=CUTOFF))
+        if progress is not None:
+            progress(start + len(batch), len(queries))
+    ways: dict[str, Sequence[Sequence[str]]] = {
+        **(others or {}),
+        "words": [ranking.words for ranking in rankings],
+        "vectors": [ranking.vectors for ranking in rankings],
+        "fused": [ranking.fused for ranking in rankings],
+        "search": [ranking.fused if ranking.is_fit else () for ranking in rankings],
+    }
+    is_fit = [ranking.is_fit for ranking in rankings]
+    low, high = np.percentile(np.array(seconds) * 1e3, [50, 95]).tolist()
+    return _report(name, int(skills.stats()["skills"]), queries, ways, is_fit, (low, high))
+
+
+def _behind(progress: Progress, before: int, total: int, done: int, _all: int) -> None:
+    progress(before + done, total)
 
 
 def _sample(queries: Sequence[LabelledQuery], limit: int | None) -> list[LabelledQuery]:
@@ -113,35 +151,28 @@ def _sample(queries: Sequence[LabelledQuery], limit: int | None) -> list[Labelle
 
 
 def _report(
-    labelled: LabelledSet,
+    name: str,
+    skill_count: int,
     queries: Sequence[LabelledQuery],
-    rankings: Sequence[Rankings],
-    seconds: Sequence[float],
+    ways: Mapping[str, Sequence[Sequence[str]]],
+    is_fit: Sequence[bool],
+    latency_ms: tuple[float, float],
 ) -> Report:
-    asked = [(q, r) for q, r in zip(queries, rankings, strict=True) if q.right]
-    refused = [r.is_fit for q, r in zip(queries, rankings, strict=True) if not q.right]
-    if not asked:
+    answerable = [at for at, query in enumerate(queries) if query.right]
+    refused = [not fit for fit, query in zip(is_fit, queries, strict=True) if not query.right]
+    if not answerable:
         raise InputError("no labelled question is left; raise the limit", loc=("limit",))
-    ways = {
-        "words": [r.words for _, r in asked],
-        "vectors": [r.vectors for _, r in asked],
-        "fused": [r.fused for _, r in asked],
-        "search": [r.fused if r.is_fit else () for _, r in asked],
-    }
     rows = []
     for method, found in ways.items():
-        values = np.array(
-            [measures(ids, query.right) for ids, (query, _) in zip(found, asked, strict=True)]
-        )
+        values = np.array([measures(found[at], queries[at].right) for at in answerable])
         rows.append(Row(method, dict(zip(MEASURES, estimate(values, _SEED), strict=True))))
-    low, high = np.percentile(np.array(seconds) * 1e3, [50, 95]).tolist()
     return Report(
-        name=labelled.name,
-        skills=len(labelled.skills),
-        queries=len(asked),
+        name=name,
+        skills=skill_count,
+        queries=len(answerable),
         rows=tuple(rows),
-        kept=sum(r.is_fit for _, r in asked) / len(asked),
+        kept=sum(is_fit[at] for at in answerable) / len(answerable),
         unanswerable=len(refused),
-        turned_away=1 - sum(refused) / len(refused) if refused else None,
-        latency_ms=(low, high),
+        turned_away=sum(refused) / len(refused) if refused else None,
+        latency_ms=latency_ms,
     )
