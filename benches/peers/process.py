@@ -23,7 +23,6 @@ import numpy as np
 from benches.peers.encoders import HIDDEN
 
 if TYPE_CHECKING:
-
     from numpy.typing import NDArray
 
 ROOT = Path(__file__).parent.parent.parent

@@ -48,6 +48,12 @@ def test_every_number_of_a_score_adds_up(stocked: Skills):
             assert part.meaning == pytest.approx(part.summary + lead / 2)
         for number in (reasons.score, reasons.meaning, reasons.words, whole.summary):
             assert f"{number:.3f}"[:4] in reasons.sum
+    pdf = next(reasons for reasons in explanation.hits if reasons.id == "pdf")
+    first = explained(stocked, LONG.partition(". ")[0]).hits
+    (only,) = (reasons for reasons in first if reasons.id == "pdf")
+    # All its words stand in the first sentence.
+    assert pdf.words == pytest.approx((1 + scoring.PART_WORDS_SHARE) * only.words)
+    assert f"bm25 {pdf.words:.2f} = whole {only.words:.2f} + 0.2 x part 1" in pdf.sum
 
 
 def test_the_passage_is_the_one_that_was_nearest(stocked: Skills):

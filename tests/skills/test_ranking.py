@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from openviking.encoder.fake import HashingEncoder
     from openviking.skills import SkillHit
     from openviking.store import SqliteStore
+    from openviking.types import WordMatch
 
 WORDS = [f"topic{at}" for at in range(40)]
 QUERIES = [
@@ -58,6 +59,16 @@ def stocked(skills: Skills) -> Skills:
     return skills
 
 
+def plain_words(whole: list[WordMatch], of_parts: list[list[WordMatch]]) -> dict[str, float]:
+    """Pool the bm25 of a request and of its parts."""
+    best: dict[str, float] = {}
+    for match in (match for of_part in of_parts for match in of_part):
+        best[match.id] = max(best.get(match.id, 0.0), match.score)
+    return {
+        m.id: m.score + scoring.PART_WORDS_SHARE * min(best.get(m.id, 0.0), m.score) for m in whole
+    }
+
+
 def plain_search(
     skills: Skills, store: SqliteStore, encoder: HashingEncoder, query: str, category: str
 ) -> list[tuple[str, float, Why]]:
@@ -68,13 +79,15 @@ def plain_search(
         if not skill.disable_model_invocation
     }
     everyone = {s.id for s in store.iter_skills() if not s.disable_model_invocation}
-    vectors = encoder.encode([query, *query_parts(query)]).vectors
+    parts = query_parts(query)
+    vectors = encoder.encode([query, *parts]).vectors
     held = store.passage_vectors(f"{encoder.build_id}/passages-{PASSAGES_VERSION}")
     rows = [row for row, i in enumerate(held.skill_ids) if i in visible]
     first = {i: row for row, i in reversed(list(enumerate(held.skill_ids)))}
     among = frozenset(visible) if category else None
     matches = list(store.match_skills(query, 10_000, among=among))
-    bm25 = {match.id: match.score for match in matches}
+    of_parts = [list(store.match_skills(part, 10_000, among=among)) for part in parts]
+    bm25 = plain_words(matches, of_parts)
     passages = np.ascontiguousarray(held.vectors[rows])
     best: list[dict[str, tuple[float, int]]] = []
     for found_rows, cosines in zip(
@@ -85,7 +98,8 @@ def plain_search(
             best[-1].setdefault(held.skill_ids[rows[at]], (cosine, rows[at]))
     near = {i: max(b[i] for b in best if i in b) for i in {i for b in best for i in b}}
     meaning = {}
-    for i in {*near, *(match.id for match in matches[: scoring.WORD_HITS])}:
+    hits = [match.id for found in (matches, *of_parts) for match in found[: scoring.WORD_HITS]]
+    for i in {*near, *hits}:
         pooled = []
         for vector, one in zip(vectors, best, strict=True):
             summary = float(np.einsum("j,j->", held.vectors[first[i]], vector))
@@ -116,7 +130,7 @@ def plain_search(
             place = (held.parts[row], *held.spans[row].tolist())
         why = Why(
             meaning=meaning[i],
-            words=match.score if match else 0.0,
+            words=bm25.get(i, 0.0),
             semantic_rank=ranked.index(i) + 1 if i in near else None,
             lexical_rank=match.rank if match else None,
             fields=match.fields if match else (),
@@ -155,3 +169,13 @@ def test_rankings_and_hits_agree(stocked: Skills):
         assert not by_meaning or by_meaning[0].skill.id == rankings.vectors[0]
         by_words = [hit for hit in hits if hit.why.lexical_rank == 1]
         assert not by_words or by_words[0].skill.id == rankings.words[0]
+
+
+def test_the_best_part_of_a_request_adds_a_share_of_its_words():
+    whole = np.array([10.0, 10.0, 0.0])
+
+    # Words in one sentence, in two, and words of grammar that only a part was asked for.
+    found = scoring.request_words(whole, np.array([[10.0, 4.0, 0.0], [0.0, 6.0, 3.0]]))
+
+    assert found.tolist() == pytest.approx([12.0, 11.2, 0.0])
+    assert scoring.request_words(whole, np.zeros(0)) is whole

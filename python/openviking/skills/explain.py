@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.retrieval.background import Background
-    from openviking.skills.ranking import Ranking
+    from openviking.skills.ranking import Evidence, Ranking
     from openviking.skills.search import SkillHit
     from openviking.store.port import Store
 
@@ -96,7 +96,12 @@ def _reasons(ranking: Ranking, skill_id: str, texts: Sequence[str], store: Store
     return Reasons(
         id=skill_id,
         score=float(ranking.scores[at]),
-        sum=_sum(float(ranking.scores[at]), meaning, words, parts),
+        sum="; ".join(
+            (
+                _sum(float(ranking.scores[at]), meaning, words, parts),
+                *_words_sum(ranking.evidence, skill_id, words),
+            )
+        ),
         meaning=meaning,
         parts=parts,
         words=words,
@@ -142,6 +147,17 @@ def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning
         else:
             lines.append(f"{name} {part.meaning:.3f} = summary {part.summary:.3f}")
     return "; ".join(lines)
+
+
+def _words_sum(evidence: Evidence, skill_id: str, words: float) -> tuple[str, ...]:
+    """Write how the bm25 of a request came about, if one of its parts has any share in it."""
+    parts = [float(matched.scores_of([skill_id])[0]) for matched in evidence.part_words]
+    if not any(parts):
+        return ()
+    whole = float(evidence.words.scores_of([skill_id])[0])
+    at = parts.index(max(parts))
+    best = f"{scoring.PART_WORDS_SHARE} x part {at + 1} {min(parts[at], whole):.2f}"
+    return (f"bm25 {words:.2f} = whole {whole:.2f} + {best}",)
 
 
 def _passage_text(ranking: Ranking, number: int, store: Store) -> str:

@@ -57,7 +57,7 @@ class Reasons:
         sum: how that came about, spelled out.
         meaning: pooled cosine.
         parts: what the whole query gets, then each of its parts.
-        words: bm25.
+        words: pooled bm25 of the whole query and of its parts.
         terms: words that matched.
         fields: where they matched.
         passage: beginning of the nearest passage, '' if none came near.

@@ -21,13 +21,16 @@ from openviking.skills.snapshot import category_filter
 from openviking.types import OverlappingEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from openviking.retrieval.background import Background
     from openviking.skills.catalog import Catalog
     from openviking.store.matches import WordMatches
     from openviking.store.port import Store
     from openviking.types import TextEncoder
+
+    _Matches: TypeAlias = tuple[WordMatches, list[WordMatches]]
 
 
 class Finder:
@@ -90,31 +93,33 @@ class Finder:
     def _rank(self, text: str, k: int, wanted: str | None) -> tuple[Ranking, bool]:
         """Compare all skills with *text*; also say whether the model read only its beginning."""
         # The words need no vector: they are looked up while the model computes it.
-        words = _Once(lambda: self._match(text, k, wanted))
         texts = [text, *query_parts(text)]
+        words = _Once(lambda: self._match(texts, k, wanted))
         if self._overlapping is None:
             encoded = self._encoder.encode(texts)
         else:
             encoded = self._overlapping.encode_beside(texts, words.prepare)
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
         snapshot, nearest = self._catalog.scan(encoded.vectors, scanned, wanted)
-        evidence = Evidence(encoded.vectors, nearest, words.result())
+        evidence = Evidence(encoded.vectors, nearest, *words.result())
         return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
 
-    def _match(self, text: str, k: int, wanted: str | None) -> WordMatches:
-        return self._store.match_skills(
-            query_words(text),
-            max(scoring.WORD_HITS, k),
-            among=None if wanted is None else self._catalog.snapshot.ids_of(wanted),
+    def _match(self, texts: Sequence[str], k: int, wanted: str | None) -> _Matches:
+        """Look up the words of the whole query, then of each of its parts."""
+        among = None if wanted is None else self._catalog.snapshot.ids_of(wanted)
+        limit = max(scoring.WORD_HITS, k)
+        whole, *parts = (
+            self._store.match_skills(query_words(text), limit, among=among) for text in texts
         )
+        return whole, parts
 
 
 class _Once:
     """A computation that may be done ahead; its error waits for whoever wants the result."""
 
-    def __init__(self, compute: Callable[[], WordMatches]) -> None:
+    def __init__(self, compute: Callable[[], _Matches]) -> None:
         self._compute = compute
-        self._done: Future[WordMatches] = Future()
+        self._done: Future[_Matches] = Future()
 
     def prepare(self) -> None:
         """Compute now."""
@@ -123,7 +128,7 @@ class _Once:
         except Exception as error:  # noqa: BLE001 - raised by `result`
             self._done.set_exception(error)
 
-    def result(self) -> WordMatches:
+    def result(self) -> _Matches:
         """Return the result, computed now unless it was before."""
         if not self._done.done():
             self.prepare()

@@ -33,12 +33,14 @@ class Evidence:
     Attributes:
         vectors: (q, dim) float32, unit length: of the whole query, then of its parts.
         nearest: for each vector the skills with a passage near it.
-        words: lexical hits.
+        words: lexical hits of the whole query.
+        part_words: lexical hits of each of its parts.
     """
 
     vectors: Vectors
     nearest: Sequence[Nearest]
     words: WordMatches
+    part_words: Sequence[WordMatches] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Ranking:
         snapshot: the skills.
         candidates: (n,) int64, their numbers, ascending.
         meanings: (n,) float64, pooled cosines.
-        words: (n,) float64, bm25; 0 where no word matched.
+        words: (n,) float64, pooled bm25; 0 where no word matched.
         scores: (n,) float64, fused.
         order: candidates that are near enough, as places in the arrays above, best first.
         near: the candidates with a passage near the query or a part of it.
@@ -151,10 +153,11 @@ class Ranking:
         ids = self._ids(numbers)
         near = self._semantic_ranks()
         hits: list[SkillHit] = []
-        for skill_id, number, meaning, score, match in zip(
+        for skill_id, number, meaning, words, score, match in zip(
             ids,
             numbers.tolist(),
             self.meanings[places].tolist(),
+            self.words[places].tolist(),
             self.scores[places].tolist(),
             self.evidence.words.explain(ids),
             strict=True,
@@ -165,9 +168,7 @@ class Ranking:
             if match is None:
                 why = Why(meaning, 0.0, rank, None, passage=passage)
             else:
-                why = Why(
-                    meaning, match.score, rank, match.rank, match.fields, match.terms, passage
-                )
+                why = Why(meaning, words, rank, match.rank, match.fields, match.terms, passage)
             hits.append(SkillHit(entry.skill, score, why))
         return hits
 
@@ -175,9 +176,8 @@ class Ranking:
 def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) -> Ranking:
     """Fuse both sides, and judge whether the query is about the skills at all."""
     words, near = evidence.words, Nearest.best_of(evidence.nearest)
-    candidates = _candidates(snapshot, near, words.ids)
-    ids = snapshot.ids
-    bm25 = words.scores_of([ids[number] for number in candidates.tolist()])
+    candidates = _candidates(snapshot, near, (words, *evidence.part_words))
+    bm25 = _bm25(snapshot, candidates, evidence)
     meanings = _meanings(snapshot, candidates, evidence)
     scores = fused_score(meanings, bm25)
     fitting = (scores >= scoring.SCORE_MIN).nonzero()[0]
@@ -192,15 +192,27 @@ def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) 
     return Ranking(snapshot, candidates, meanings, bm25, scores, order, near, fitness, evidence)
 
 
-def _candidates(snapshot: Snapshot, near: Nearest, matched: Sequence[str]) -> NDArray[np.int64]:
+def _candidates(
+    snapshot: Snapshot, near: Nearest, matches: Sequence[WordMatches]
+) -> NDArray[np.int64]:
     """Return the numbers of the skills that either side names, ascending."""
     is_candidate = np.zeros(len(snapshot.ids), np.bool_)
     is_candidate[near.numbers] = True
     number_of = snapshot.numbers()
-    # A skill that was written or deleted since the snapshot was taken is passed over.
-    numbers = [number for i in matched if (number := number_of.get(i)) is not None]
-    is_candidate[numbers] = True
+    for matched in matches:
+        # A skill that was written or deleted since the snapshot was taken is passed over.
+        numbers = [number for i in matched.ids if (number := number_of.get(i)) is not None]
+        is_candidate[numbers] = True
     return is_candidate.nonzero()[0]
+
+
+def _bm25(
+    snapshot: Snapshot, candidates: NDArray[np.int64], evidence: Evidence
+) -> NDArray[np.float64]:
+    """Pool the bm25 of each candidate for the whole query and for its parts."""
+    ids = [snapshot.ids[number] for number in candidates.tolist()]
+    parts = [matched.scores_of(ids) for matched in evidence.part_words]
+    return scoring.request_words(evidence.words.scores_of(ids), np.array(parts))
 
 
 def _meanings(

@@ -6,7 +6,8 @@ The score of a skill for a query is ``meaning + WORDS_WEIGHT * bm25``:
   nearer, half of its lead is added. A long body has more passages and so more chances of a lucky
   match; a share keeps such skills in place, and a skill without a body loses nothing. For a request
   of several sentences it is the mean of what the whole gets and of what its best part gets.
-- *bm25* is that of the words, weighed as everywhere: see retrieval/fusion.py.
+- *bm25* is that of the words, weighed as everywhere: see retrieval/fusion.py. For a request of
+  several sentences a share of what its best part gets is added.
 
 ``openviking eval`` measures this sum beside words and vectors alone. It is flat about these values:
 a third more or less of one of them moves nDCG@10 by less than 0.01 on every set that was tried.
@@ -28,6 +29,11 @@ PASSAGE_SHARE = 0.5
 
 PART_SHARE = 0.5
 """Share of a request's meaning that its best part decides, if it has parts."""
+
+PART_WORDS_SHARE = 0.2
+"""Share of the bm25 of a request's best part that is added to that of the whole: a skill for one of
+several tasks has its words in one sentence, chance scatters them over all. Of the whole nothing is
+taken away, for in a request with one aim all its sentences speak for the same skill."""
 
 PASSAGES_SCANNED = 120
 """Passages taken from the index: some forty skills, four times what is usually asked for."""
@@ -75,6 +81,16 @@ def request_meaning(whole: NDArray[np.float64], parts: NDArray[np.float64]) -> N
         return whole
     best: NDArray[np.float64] = parts.max(axis=0)
     return whole + PART_SHARE * (best - whole)
+
+
+def request_words(whole: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pool the bm25 of the whole request, (n,), and of its parts, (parts, n)."""
+    if not len(parts):
+        return whole
+    # Words that tell nothing are looked up only if there are no others, as in some part there may
+    # not be: no part has more of a skill's words than the whole.
+    best: NDArray[np.float64] = np.minimum(parts.max(axis=0), whole)
+    return whole + PART_WORDS_SHARE * best
 
 
 def fit_evidence(best: float, best_words: float, usual_best: float, resemblance: float) -> float:

@@ -22,9 +22,9 @@ class Why:
 
     Attributes:
         meaning: pooled cosine of the query and the skill.
-        words: bm25 of the query's words, 0 if none occurs.
+        words: pooled bm25 of the query's words and of its parts', 0 if none occurs.
         semantic_rank: place by meaning among all candidates, from 1; None if it was not near.
-        lexical_rank: place by words, from 1; None if no word matched.
+        lexical_rank: place by the words of the whole query, from 1; None if no word matched.
         fields: fields in which words matched.
         terms: the words that matched.
         passage: the passage nearest to the query, with its place in the body.
