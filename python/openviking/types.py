@@ -6,7 +6,7 @@ Arrays are C-ordered NumPy arrays. Times are UTC. Records are frozen: a change m
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,18 +81,6 @@ class TextEncoder(Protocol):
 
     def close(self) -> None:
         """Finish running work and release the model; may be called twice."""
-
-
-@runtime_checkable
-class OverlappingEncoder(Protocol):
-    """A TextEncoder whose callers can work while the model computes in another thread."""
-
-    def encode_beside(self, texts: Sequence[str], work: Callable[[], None]) -> Embeddings:
-        """Embed *texts* like ``encode``; meanwhile call *work* in this thread, at most once.
-
-        It is not called if nothing has to be computed here. Other callers may wait for the same
-        texts, so it must not raise.
-        """
 
 
 @dataclass(frozen=True, slots=True)

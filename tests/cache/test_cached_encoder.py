@@ -12,7 +12,7 @@ from openviking.encoder.fake import HashingEncoder
 from openviking.errors import EncoderError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from openviking.types import Embeddings, TextEncoder
 
@@ -239,25 +239,3 @@ def test_closing_closes_the_encoder_behind() -> None:
     encoder = Closing()
     CachedEncoder(encoder, EmbeddingCache(0)).close()
     assert encoder.is_closed
-
-
-class BesideEncoder(HashingEncoder):
-    """Calls the work of its callers, as an encoder with threads of its own does."""
-
-    def encode_beside(self, texts: Sequence[str], work: Callable[[], None]) -> Embeddings:
-        work()
-        return self.encode(texts)
-
-
-def test_work_is_done_beside_what_is_computed_and_left_to_the_caller_otherwise() -> None:
-    worked: list[str] = []
-    cached = CachedEncoder(BesideEncoder(dim=16), EmbeddingCache(1 << 20))
-    plain = CachedEncoder(HashingEncoder(dim=16), EmbeddingCache(1 << 20))
-
-    new = cached.encode_beside(["a", "b", "a"], lambda: worked.append("new"))
-    known = cached.encode_beside(["a", "b"], lambda: worked.append("known"))
-    in_this_thread = plain.encode_beside(["a", "b"], lambda: worked.append("in this thread"))
-
-    assert worked == ["new"]
-    assert new.vectors[:2].tobytes() == known.vectors.tobytes() == in_this_thread.vectors.tobytes()
-    assert known.cached.all()

@@ -277,33 +277,3 @@ def test_many_threads_get_their_own_rows(workers: int):
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(call, range(600)))
     scheduler.close()
-
-
-def test_a_caller_works_while_the_model_computes_and_not_before(model: Model, scheduler: Scheduler):
-    seen: list[list[list[int]]] = []
-
-    def work() -> None:
-        # Let in only by this: without it the model would not come to an end.
-        assert model.entered.acquire(timeout=10)
-        seen.append(list(model.batches))
-        model.let(1)
-
-    vectors = scheduler.encode([np.array([7, 7, 7])], 10.0, work)
-
-    assert seen == [[[7]]]
-    assert vectors.tolist() == [[7, 3]]
-
-
-def test_a_call_that_never_begins_is_late_and_its_caller_does_not_work(
-    model: Model, scheduler: Scheduler, submit: Any
-):
-    first = submit(100, [3])
-    assert model.entered.acquire(timeout=10)
-    worked: list[bool] = []
-
-    with pytest.raises(OverloadedError, match="did not finish"):
-        scheduler.encode([np.array([7])], 0.01, lambda: worked.append(True))
-
-    assert not worked
-    model.let()
-    assert first.result(10).shape == (1, 2)

@@ -1,27 +1,23 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from openviking.encoder.fake import HashingEncoder
-from openviking.errors import InputError, LimitError, StoreError
+from openviking.errors import InputError, LimitError
 from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.retrieval.query import HITS_MAX, QUERY_CHARS_MAX, QUERY_CHARS_REFUSED
-from openviking.skills import Skills, scoring
+from openviking.skills import scoring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.skills.conftest import WriteSkill
 
-    from openviking.skills import SkillSearch
-    from openviking.store import SqliteStore
-    from openviking.types import Embeddings
+    from openviking.encoder.fake import HashingEncoder
+    from openviking.skills import Skills, SkillSearch
 
 TEXTS = {
     "documents/pdf/merge-pdf": "Merge several pdf files into one document",
@@ -283,29 +279,3 @@ def test_search_sees_a_skill_as_it_was_or_as_it_is(skills: Skills):
 
     assert missed == 0
     assert seen == set(texts)
-
-
-class BesideEncoder(HashingEncoder):
-    """Does the work of its callers first, as one with threads of its own does it meanwhile."""
-
-    def encode_beside(self, texts: Sequence[str], work: Callable[[], None]) -> Embeddings:
-        work()
-        return self.encode(texts)
-
-
-def test_words_looked_up_beside_the_encoder_give_the_same_answer(
-    stocked: Skills, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-):
-    with closing(Skills(store, BesideEncoder())) as beside:
-        for category in (None, "documents"):
-            query = "split a pdf into pages"
-            assert beside.search(query, category=category) == stocked.search(
-                query, category=category
-            )
-
-        def fail(*_: object, **__: object) -> NoReturn:
-            raise StoreError("the disk is gone")
-
-        monkeypatch.setattr(store, "match_skills", fail)
-        with pytest.raises(StoreError, match="the disk is gone"):
-            beside.search("merge pdf files")

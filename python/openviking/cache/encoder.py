@@ -10,7 +10,7 @@ import numpy as np
 from openviking.cache.flight import Flights, Landing
 from openviking.cache.memory import CachedEmbedding, cache_key
 from openviking.errors import InputError
-from openviking.types import Embeddings, OverlappingEncoder
+from openviking.types import Embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,6 @@ class CachedEncoder:
         self.cache = cache
         self.shared = shared
         self._encoder = encoder
-        self._overlapping = encoder if isinstance(encoder, OverlappingEncoder) else None
         self._clock = clock
         self._flights = Flights()
 
@@ -82,18 +81,6 @@ class CachedEncoder:
             InputError: a text is empty or is not valid Unicode; ``loc`` says which.
             EncoderError: the model failed, here or in the thread that computed the same text.
         """
-        return self._encode(texts, namespace, None)
-
-    def encode_beside(self, texts: Sequence[str], work: Callable[[], None]) -> Embeddings:
-        """Embed *texts* like :meth:`encode`, and call *work* while the encoder behind computes.
-
-        It is not called if nothing has to be computed, or if that encoder works in this thread.
-        """
-        return self._encode(texts, None, work)
-
-    def _encode(
-        self, texts: Sequence[str], namespace: str | None, work: Callable[[], None] | None
-    ) -> Embeddings:
         keys = self._keys(texts, namespace)
         known: dict[bytes, CachedEmbedding] = {}
         missing: dict[bytes, int] = {}
@@ -106,7 +93,7 @@ class CachedEncoder:
                     known[key] = entry
         if len(keys) == 1 and known:
             return _one_hit(known[keys[0]])
-        found = self._obtain(missing, texts, work)
+        found = self._obtain(missing, texts)
         found |= {key: Landing(entry, is_cached=True) for key, entry in known.items()}
         return _assemble([found[key] for key in keys], self.dim)
 
@@ -153,9 +140,7 @@ class CachedEncoder:
                 raise InputError(str(error), loc=("texts", at)) from error
         return keys
 
-    def _obtain(
-        self, missing: dict[bytes, int], texts: Sequence[str], work: Callable[[], None] | None
-    ) -> dict[bytes, Landing]:
+    def _obtain(self, missing: dict[bytes, int], texts: Sequence[str]) -> dict[bytes, Landing]:
         """Find what nobody looks for yet, wait for the rest; *missing* maps key to position.
 
         Our own part comes first and ends before we wait, so no two calls can wait for each other.
@@ -164,8 +149,7 @@ class CachedEncoder:
         while missing:
             ours, theirs = self._flights.board(missing)
             if ours:
-                results |= self._fly(ours, missing, texts, work)
-                work = None
+                results |= self._fly(ours, missing, texts)
             for key, flight in theirs.items():
                 landed = flight.wait()
                 if landed is not None:
@@ -174,11 +158,7 @@ class CachedEncoder:
         return results
 
     def _fly(
-        self,
-        ours: dict[bytes, Flight],
-        missing: dict[bytes, int],
-        texts: Sequence[str],
-        work: Callable[[], None] | None,
+        self, ours: dict[bytes, Flight], missing: dict[bytes, int], texts: Sequence[str]
     ) -> dict[bytes, Landing]:
         """Fetch or compute the texts of *ours*, keep them, and wake whoever waits for them."""
         try:
@@ -191,7 +171,7 @@ class CachedEncoder:
             self._fetch([key for key in ours if key not in results], results)
             todo = [key for key in ours if key not in results]
             if todo:
-                entries = self._compute([missing[key] for key in todo], texts, work)
+                entries = self._compute([missing[key] for key in todo], texts)
                 for key, entry in zip(todo, entries, strict=True):
                     results[key] = Landing(entry, is_cached=False)
             for key, flight in ours.items():
@@ -217,15 +197,9 @@ class CachedEncoder:
             for key in keys:
                 self.shared.put(key, results[key].entry)
 
-    def _compute(
-        self, positions: list[int], texts: Sequence[str], work: Callable[[], None] | None
-    ) -> list[CachedEmbedding]:
-        wanted = [texts[at] for at in positions]
+    def _compute(self, positions: list[int], texts: Sequence[str]) -> list[CachedEmbedding]:
         try:
-            if work is not None and self._overlapping is not None:
-                encoded = self._overlapping.encode_beside(wanted, work)
-            else:
-                encoded = self._encoder.encode(wanted)
+            encoded = self._encoder.encode([texts[at] for at in positions])
         except InputError as error:
             # The encoder saw only the missing texts; name the position that the caller knows.
             match error.loc:

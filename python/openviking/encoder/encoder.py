@@ -185,14 +185,6 @@ class Encoder:
         _check_sequence(texts, "texts")
         return self._embed(self.tokenizer.tokenize(texts), deadline_s)
 
-    def encode_beside(self, texts: Sequence[str], work: Callable[[], None]) -> Embeddings:
-        """Embed *texts* like :meth:`encode`, and call *work* in this thread meanwhile.
-
-        It is called once the model computes, which needs neither this thread nor the interpreter.
-        """
-        _check_sequence(texts, "texts")
-        return self._embed(self.tokenizer.tokenize(texts), None, work)
-
     def encode_tokens(
         self, token_ids: Sequence[Sequence[int]], *, deadline_s: float | None = None
     ) -> Embeddings:
@@ -226,16 +218,11 @@ class Encoder:
     ) -> None:
         self.close()
 
-    def _embed(
-        self,
-        tokens: list[Tokens],
-        deadline_s: float | None,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> Embeddings:
+    def _embed(self, tokens: list[Tokens], deadline_s: float | None) -> Embeddings:
         if deadline_s is None:
             deadline_s = self.deadline_s
         return Embeddings(
-            vectors=self._scheduler.encode([text.ids for text in tokens], deadline_s, meanwhile),
+            vectors=self._scheduler.encode([text.ids for text in tokens], deadline_s),
             token_counts=np.array([len(text.ids) for text in tokens], dtype=np.int64),
             truncated=np.array([text.truncated for text in tokens], dtype=np.bool_),
             cached=np.zeros(len(tokens), dtype=np.bool_),

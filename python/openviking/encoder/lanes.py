@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
-    from threading import Event, Lock
+    from threading import Lock
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,8 +28,6 @@ class Call:
     missing: int
     tokens: int
     done: Future[Vectors]
-    begun: Event | None = None
-    """Set when the model begins with the first of them, if the caller wants to know."""
 
     def texts(self, positions: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Return the token ids of the texts at *positions*."""

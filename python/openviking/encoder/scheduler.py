@@ -100,17 +100,9 @@ class Scheduler:
         ]
 
     def encode(
-        self,
-        token_ids: Sequence[NDArray[np.int64]],
-        deadline_s: float | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        self, token_ids: Sequence[NDArray[np.int64]], deadline_s: float | None = None
     ) -> Vectors:
         """Embed *token_ids* and wait for the vectors, (n, dim).
-
-        Args:
-            token_ids: of each text.
-            deadline_s: seconds that it may take; None for no limit.
-            meanwhile: called in this thread once the model computes.
 
         Raises:
             OverloadedError: the lane is full, or *deadline_s* seconds have passed.
@@ -120,11 +112,8 @@ class Scheduler:
             raise EncoderError("the encoder was opened before this process forked; open a new one")
         if not token_ids:
             return np.zeros((0, self._dim), dtype=np.float32)
-        begun = None if meanwhile is None else threading.Event()
-        call = self._admit(token_ids, begun)
+        call = self._admit(token_ids)
         try:
-            if meanwhile is not None:
-                deadline_s = _work_beside(call, meanwhile, deadline_s)
             return call.done.result(deadline_s)
         except TimeoutError as error:
             raise OverloadedError(
@@ -148,7 +137,7 @@ class Scheduler:
             if worker is not threading.current_thread():
                 worker.join()
 
-    def _admit(self, token_ids: Sequence[NDArray[np.int64]], begun: threading.Event | None) -> Call:
+    def _admit(self, token_ids: Sequence[NDArray[np.int64]]) -> Call:
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
         tokens = int(lengths.sum())
         is_small = len(token_ids) <= ROWS_MAX
@@ -163,7 +152,6 @@ class Scheduler:
             missing=len(token_ids),
             tokens=tokens,
             done=Future(),
-            begun=begun,
         )
         lane = self._short if is_small and tokens <= self._short_tokens else self._bulk
         with self._lock:
@@ -212,9 +200,6 @@ class Scheduler:
 
     def _finish(self, batch: Batch) -> int:
         """Compute *batch*, hand the rows to their calls, and return how many tokens it had."""
-        for call, _ in batch:
-            if call.begun is not None:
-                call.begun.set()
         try:
             vectors = self._run([ids for call, positions in batch for ids in call.texts(positions)])
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who re-raises it
@@ -248,21 +233,6 @@ class Scheduler:
 
     def _retry_after_s(self) -> float:
         return min(max(self._tokens_waiting / self._tokens_per_s, 0.1), 60.0)
-
-
-def _work_beside(call: Call, work: Callable[[], None], deadline_s: float | None) -> float | None:
-    """Do the caller's *work* while *call* is computed; return the seconds that are left.
-
-    Not before the model begins: the worker needs the interpreter for that, and work that holds it
-    would only make the model late.
-    """
-    started = time.monotonic()
-    if call.begun is not None and not call.begun.wait(deadline_s):
-        raise TimeoutError
-    work()
-    if deadline_s is None:
-        return None
-    return max(deadline_s - (time.monotonic() - started), 0.0)
 
 
 def _tokens(batch: Batch) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,19 +17,12 @@ from openviking.skills.search import (
     query_words,
 )
 from openviking.skills.snapshot import category_filter
-from openviking.types import OverlappingEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
-
     from openviking.retrieval.background import Background
     from openviking.skills.catalog import Catalog
-    from openviking.store.matches import WordMatches
     from openviking.store.port import Store
     from openviking.types import TextEncoder
-
-    _Matches: TypeAlias = tuple[WordMatches, list[WordMatches]]
 
 
 class Finder:
@@ -48,7 +40,6 @@ class Finder:
     ) -> None:
         self._store = store
         self._encoder = encoder
-        self._overlapping = encoder if isinstance(encoder, OverlappingEncoder) else None
         self._catalog = catalog
         self._background = background
         self._known_hits = lru_cache(maxsize=scoring.KNOWN_SEARCHES_MAX)(self._hits)
@@ -92,47 +83,18 @@ class Finder:
 
     def _rank(self, text: str, k: int, wanted: str | None) -> tuple[Ranking, bool]:
         """Compare all skills with *text*; also say whether the model read only its beginning."""
-        # The words need no vector: they are looked up while the model computes it.
         texts = [text, *query_parts(text)]
-        words = _Once(lambda: self._match(texts, k, wanted))
-        if self._overlapping is None:
-            encoded = self._encoder.encode(texts)
-        else:
-            encoded = self._overlapping.encode_beside(texts, words.prepare)
+        encoded = self._encoder.encode(texts)
         scanned = max(scoring.PASSAGES_SCANNED, k * scoring.PASSAGES_PER_HIT)
         snapshot, nearest = self._catalog.scan(encoded.vectors, scanned, wanted)
-        evidence = Evidence(encoded.vectors, nearest, *words.result())
-        return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
-
-    def _match(self, texts: Sequence[str], k: int, wanted: str | None) -> _Matches:
-        """Look up the words of the whole query, then of each of its parts."""
-        among = None if wanted is None else self._catalog.snapshot.ids_of(wanted)
+        among = None if wanted is None else snapshot.ids_of(wanted)
         limit = max(scoring.WORD_HITS, k)
-        whole, *parts = (
-            self._store.match_skills(query_words(text), limit, among=among) for text in texts
+        # Of the whole query, then of each of its parts.
+        words, *parts = (
+            self._store.match_skills(query_words(one), limit, among=among) for one in texts
         )
-        return whole, parts
-
-
-class _Once:
-    """A computation that may be done ahead; its error waits for whoever wants the result."""
-
-    def __init__(self, compute: Callable[[], _Matches]) -> None:
-        self._compute = compute
-        self._done: Future[_Matches] = Future()
-
-    def prepare(self) -> None:
-        """Compute now."""
-        try:
-            self._done.set_result(self._compute())
-        except Exception as error:  # noqa: BLE001 - raised by `result`
-            self._done.set_exception(error)
-
-    def result(self) -> _Matches:
-        """Return the result, computed now unless it was before."""
-        if not self._done.done():
-            self.prepare()
-        return self._done.result()
+        evidence = Evidence(encoded.vectors, nearest, words, parts)
+        return rank_skills(snapshot, evidence, self._background), bool(encoded.truncated[0])
 
 
 def _shown(ranking: Ranking, k: int, *, hierarchical: bool) -> tuple[SkillHit, ...]:
