@@ -30,8 +30,10 @@ class Model:
         self.entered = threading.Semaphore(0)
         self.gate = threading.Semaphore(0)
         self.poison: int | None = None
+        self.threads: list[int] = []
 
     def run(self, token_ids: Sequence[NDArray[np.int64]]) -> Vectors:
+        self.threads.append(threading.get_ident())
         self.batches.append([int(ids[0]) for ids in token_ids])
         self.entered.release()
         assert self.gate.acquire(timeout=10)
@@ -90,6 +92,41 @@ def test_calls_that_wait_together_are_one_batch(model: Model, submit: Any):
     ]
     assert first.result(10).tolist() == [[100, 3]]
     assert model.batches == [[100], [200, 300, 400]]
+
+
+def test_a_short_call_in_an_empty_lane_is_computed_by_its_own_thread(
+    model: Model, scheduler: Scheduler
+):
+    model.let()
+
+    found = scheduler.encode([np.full(3, 100, np.int64)])
+
+    assert found.tolist() == [[100, 3]]
+    assert model.threads == [threading.get_ident()]
+
+
+def test_a_call_that_may_have_to_give_up_soon_is_computed_by_a_worker(
+    model: Model, scheduler: Scheduler
+):
+    with pytest.raises(OverloadedError, match=r"0\.01 s"):
+        scheduler.encode([np.full(3, 100, np.int64)], 0.01)
+
+    assert model.entered.acquire(timeout=10)
+    assert threading.get_ident() not in model.threads
+
+
+def test_a_call_that_fails_in_its_own_thread_leaves_the_lane_free(
+    model: Model, scheduler: Scheduler
+):
+    model.poison = 100
+    model.let()
+
+    for _ in range(2):
+        with pytest.raises(EncoderError, match="poison"):
+            scheduler.encode([np.full(3, 100, np.int64)])
+
+    assert scheduler.encode([np.full(3, 200, np.int64)]).tolist() == [[200, 3]]
+    assert set(model.threads) == {threading.get_ident()}
 
 
 def test_a_batch_keeps_to_its_tokens(model: Model, submit: Any):

@@ -53,6 +53,14 @@ class BulkLane:
         self.calls: deque[Call] = deque()
         self.ready = Condition(lock)
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing waits here, and no caller computes for itself."""
+        return not self.calls
+
+    def release(self) -> None:
+        """Say that the batch taken last is done."""
+
     def take(self) -> Batch:
         """Remove the next batch; empty if no call waits."""
         if not self.calls:
@@ -77,7 +85,7 @@ class BulkLane:
 
 
 class ShortLane(BulkLane):
-    """Calls of one small batch each: those that wait together become one batch.
+    """Calls of one small batch each, one batch at a time: those that wait together become one.
 
     Args:
         lock: as above.
@@ -89,10 +97,29 @@ class ShortLane(BulkLane):
         super().__init__(lock)
         self._tokens_max = tokens_max
         self._rows_max = rows_max
+        self._is_running = False
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing waits here, and no caller computes for itself."""
+        return not self.calls and not self._is_running
+
+    def try_claim(self) -> bool:
+        """Reserve the lane for a caller that computes its own batch, if nobody else uses it."""
+        if not self.is_drained:
+            return False
+        self._is_running = True
+        return True
+
+    def release(self) -> None:
+        """Say that the batch taken last, or the caller's own, is done."""
+        self._is_running = False
 
     def take(self) -> Batch:
         """Remove the calls that have waited longest, as many as fit into a batch."""
         batch: Batch = []
+        if self._is_running:
+            return batch
         tokens = rows = 0
         while self.calls:
             call = self.calls[0]
@@ -102,4 +129,5 @@ class ShortLane(BulkLane):
                 break
             self.calls.popleft()
             batch.append((call, call.batches.popleft()))
+        self._is_running = bool(batch)
         return batch

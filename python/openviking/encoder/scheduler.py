@@ -2,7 +2,9 @@
 
 A call of few tokens waits in the short lane, any other in the bulk lane. Each lane has threads of
 its own, so a short call never waits for a long document: it runs beside the document's chunk, whose
-thread stands back for it. Short calls share batches; bulk calls take turns batch by batch.
+thread stands back for it. Short calls share batches; bulk calls take turns batch by batch. A short
+call that finds its lane empty is computed by the thread that brings it, for to wake another one and
+to be woken by it takes time, and most of it where threads compete for processors.
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ SHORT_TOKENS_MAX = 128
 A batch of so many takes a quarter of the time of a full window, and no more per token.
 """
 
+_PATIENT_S = 1.0
+"""Deadline from which a caller may compute for itself: it cannot give up before it is done."""
+
 _RATE_START = 1000.0  # tokens per second, until the first batch has been measured
 _RATE_MEMORY = 0.9
 
@@ -58,7 +63,7 @@ class Scheduler:
     """Runs batches on worker threads; safe to call from any thread.
 
     Args:
-        run: computes one batch; called by the workers only.
+        run: computes one batch; called by the workers, and by callers of short calls.
         plan: splits a large call into batches.
         dim: width of the vectors.
         batch_tokens: tokens in one bulk batch at most; a longer text is a batch of its own.
@@ -112,8 +117,11 @@ class Scheduler:
             raise EncoderError("the encoder was opened before this process forked; open a new one")
         if not token_ids:
             return np.zeros((0, self._dim), dtype=np.float32)
-        call = self._admit(token_ids)
+        is_patient = deadline_s is None or deadline_s >= _PATIENT_S
+        call, is_own = self._admit(token_ids, is_patient=is_patient)
         try:
+            if is_own:
+                self._run_own(call)
             return call.done.result(deadline_s)
         except TimeoutError as error:
             raise OverloadedError(
@@ -137,7 +145,10 @@ class Scheduler:
             if worker is not threading.current_thread():
                 worker.join()
 
-    def _admit(self, token_ids: Sequence[NDArray[np.int64]]) -> Call:
+    def _admit(
+        self, token_ids: Sequence[NDArray[np.int64]], *, is_patient: bool
+    ) -> tuple[Call, bool]:
+        """Let a call in; also tells whether its thread has claimed the short lane to compute it."""
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
         tokens = int(lengths.sum())
         is_small = len(token_ids) <= ROWS_MAX
@@ -162,11 +173,23 @@ class Scheduler:
                     f"{len(lane.calls)} calls wait for the encoder, at most {self.queue_max} may",
                     retry_after_s=self._retry_after_s(),
                 )
-            lane.calls.append(call)
             self.calls_admitted += 1
+            if is_patient and lane is self._short and self._short.try_claim():
+                return call, True
+            lane.calls.append(call)
             self._tokens_waiting += tokens
             lane.ready.notify()
-        return call
+        return call, False
+
+    def _run_own(self, call: Call) -> None:
+        """Compute *call* in the thread that brought it, then leave the lane to the worker."""
+        try:
+            self._timed([(call, call.batches.popleft())])
+        finally:
+            with self._lock:
+                self._short.release()
+                if self._short.calls or self._is_closed:
+                    self._short.ready.notify_all()
 
     def _start(self, name: str, lane: BulkLane) -> threading.Thread:
         name = f"openviking-encoder-{name}"
@@ -178,12 +201,18 @@ class Scheduler:
         if lane is self._bulk:
             lower_thread_priority()
         while batch := self._next_batch(lane):
-            started = time.perf_counter()
-            tokens = self._finish(batch)
-            elapsed_s = max(time.perf_counter() - started, 1e-6)
+            self._timed(batch)
             with self._lock:
-                self._tokens_per_s *= _RATE_MEMORY
-                self._tokens_per_s += (1 - _RATE_MEMORY) * tokens / elapsed_s
+                lane.release()
+
+    def _timed(self, batch: Batch) -> None:
+        """Compute *batch*, and remember how many tokens there are in a second."""
+        started = time.perf_counter()
+        tokens = self._finish(batch)
+        elapsed_s = max(time.perf_counter() - started, 1e-6)
+        with self._lock:
+            self._tokens_per_s *= _RATE_MEMORY
+            self._tokens_per_s += (1 - _RATE_MEMORY) * tokens / elapsed_s
 
     def _next_batch(self, lane: BulkLane) -> Batch:
         """Wait for work; an empty batch means that the scheduler is closed and the lane drained."""
@@ -194,7 +223,7 @@ class Scheduler:
                 self._tokens_waiting -= _tokens(batch)
                 if batch and lane.calls:
                     lane.ready.notify()
-                if batch or self._is_closed:
+                if batch or (self._is_closed and lane.is_drained):
                     return batch
                 lane.ready.wait()
 

@@ -34,13 +34,17 @@ impl Kernel for AddNorm<'_> {
         let (a, a_rest) = self.a.as_chunks::<LANES>();
         let (b, b_rest) = self.b.as_chunks::<LANES>();
         let (out, out_rest) = self.out.as_chunks_mut::<LANES>();
+        let mut total = isa.splat(0.0);
         for ((a, b), out) in a.iter().zip(b).zip(out) {
-            isa.store(isa.add(isa.load(a), isa.load(b)), out);
+            let x = isa.add(isa.load(a), isa.load(b));
+            total = isa.add(total, x);
+            isa.store(x, out);
         }
-        for ((a, b), out) in a_rest.iter().zip(b_rest).zip(out_rest) {
+        for ((a, b), out) in a_rest.iter().zip(b_rest).zip(&mut *out_rest) {
             *out = a + b;
         }
-        normalize(isa, self.out, self.weights);
+        let total = sum(isa, isa.add(total, load_partial(isa, out_rest, 0.0)));
+        normalize(isa, self.out, total, self.weights);
     }
 }
 
@@ -65,23 +69,29 @@ impl Kernel for EmbedToken<'_> {
     fn run<I: Isa>(self, isa: I) {
         let scale = isa.splat(self.scale);
         let (codes, codes_rest) = self.codes.as_chunks::<LANES>();
+        let mut total = isa.splat(0.0);
         let (positions, positions_rest) = self.position.as_chunks::<LANES>();
         let (out, out_rest) = self.out.as_chunks_mut::<LANES>();
         for ((codes, position), out) in codes.iter().zip(positions).zip(out) {
-            isa.store(isa.fma(isa.load_i8(codes), scale, isa.load(position)), out);
+            let x = isa.fma(isa.load_i8(codes), scale, isa.load(position));
+            total = isa.add(total, x);
+            isa.store(x, out);
         }
-        for ((&code, &position), out) in codes_rest.iter().zip(positions_rest).zip(out_rest) {
+        for ((&code, &position), out) in codes_rest.iter().zip(positions_rest).zip(&mut *out_rest) {
             *out = f32::from(code).mul_add(self.scale, position);
         }
-        normalize(isa, self.out, self.weights);
+        let total = sum(isa, isa.add(total, load_partial(isa, out_rest, 0.0)));
+        normalize(isa, self.out, total, self.weights);
     }
 }
 
+/// Normalises a row whose sum is `total`: sixteen sums, the end of the row last, then the sum of
+/// those.
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "rows are a few thousand long")]
-fn normalize<I: Isa>(isa: I, x: &mut [f32], weights: NormWeights<'_>) {
+fn normalize<I: Isa>(isa: I, x: &mut [f32], total: f32, weights: NormWeights<'_>) {
     let count = x.len().max(1) as f32;
-    let mean = total(isa, x) / count;
+    let mean = total / count;
     let variance = spread(isa, x, mean) / count;
     let centre = isa.splat(mean);
     let factor = isa.splat(1.0 / (variance + EPSILON).sqrt());
@@ -98,18 +108,7 @@ fn normalize<I: Isa>(isa: I, x: &mut [f32], weights: NormWeights<'_>) {
     }
 }
 
-/// The sum of a row: sixteen totals, then those.
-#[inline(always)]
-fn total<I: Isa>(isa: I, x: &[f32]) -> f32 {
-    let mut total = isa.splat(0.0);
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        total = isa.add(total, isa.load(chunk));
-    }
-    sum(isa, isa.add(total, load_partial(isa, rest, 0.0)))
-}
-
-/// The sum of the squared distances of a row from `mean`, in the same order.
+/// The sum of the squared distances of a row from `mean`, in the order of the row's sum.
 #[inline(always)]
 fn spread<I: Isa>(isa: I, x: &[f32], mean: f32) -> f32 {
     let (mut total, centre) = (isa.splat(0.0), isa.splat(mean));

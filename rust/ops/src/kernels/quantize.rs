@@ -51,7 +51,8 @@ impl RowHead {
 }
 
 /// `x[i] = scale * (codes[i] - 128)` within half a step, or an outlier where
-/// `|x[i]| > factor * mean |x|`; an outlier's code is 128. Two passes over the row.
+/// `|x[i]| > factor * mean |x|`; an outlier's code is 128. Two passes over the row, a third
+/// where it has outliers.
 pub struct Quantize<'a> {
     /// The row.
     pub x: &'a [f32],
@@ -72,8 +73,7 @@ impl Kernel for Quantize<'_> {
         let mut limit = self.factor * mean;
         self.head.count = 0;
         if largest > limit {
-            limit = take_outliers(isa, self.x, limit, self.head);
-            largest = largest_within(isa, self.x, limit);
+            (limit, largest) = take_outliers(isa, self.x, limit, self.head);
         } else {
             limit = largest;
         }
@@ -118,42 +118,35 @@ fn magnitudes<I: Isa>(isa: I, x: &[f32]) -> (f32, f32) {
     )
 }
 
-/// The largest `|x|` that is not above `limit`.
-#[inline(always)]
-fn largest_within<I: Isa>(isa: I, x: &[f32], limit: f32) -> f32 {
-    let (mut largest, limit) = (isa.splat(0.0), isa.splat(limit));
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        largest = isa.max(largest, isa.abs(isa.keep_within(isa.load(chunk), limit)));
-    }
-    let last = isa.keep_within(load_partial(isa, rest, 0.0), limit);
-    greatest(isa, isa.max(largest, isa.abs(last)))
-}
-
 /// Lists the values above `limit`; raises the limit by a quarter until the list is long enough.
-/// Returns the limit that was used.
+/// Returns the limit that was used, and the largest magnitude that is not above it.
 #[inline(always)]
-fn take_outliers<I: Isa>(isa: I, x: &[f32], mut limit: f32, head: &mut RowHead) -> f32 {
+fn take_outliers<I: Isa>(isa: I, x: &[f32], mut limit: f32, head: &mut RowHead) -> (f32, f32) {
     // A limit that is not finite ends the search: nothing is greater than it.
-    while !try_outliers(isa, x, limit, head) {
+    loop {
+        if let Some(largest) = try_outliers(isa, x, limit, head) {
+            return (limit, largest);
+        }
         limit = if limit > TINY { limit * 1.25 } else { TINY };
     }
-    limit
 }
 
+/// Lists the values above `limit` and returns the largest magnitude of the others; nothing if the
+/// list is too short. One pass over the row.
 #[inline(always)]
-fn try_outliers<I: Isa>(isa: I, x: &[f32], limit: f32, head: &mut RowHead) -> bool {
+fn try_outliers<I: Isa>(isa: I, x: &[f32], limit: f32, head: &mut RowHead) -> Option<f32> {
     head.count = 0;
-    let lanes = isa.splat(limit);
+    let (lanes, mut largest) = (isa.splat(limit), isa.splat(0.0));
     for (group, values) in x.chunks(LANES).enumerate() {
         let values = match values.first_chunk() {
             Some(whole) => isa.load(whole),
             None => load_partial(isa, values, 0.0),
         };
         let mut mask = isa.mask_gt(isa.abs(values), lanes);
+        largest = isa.max(largest, isa.abs(isa.keep_within(values, lanes)));
         while mask != 0 {
             if head.count == OUTLIERS_MAX {
-                return false;
+                return None;
             }
             let index = LANES * group + mask.trailing_zeros() as usize;
             let outlier = Outlier {
@@ -165,5 +158,5 @@ fn try_outliers<I: Isa>(isa: I, x: &[f32], limit: f32, head: &mut RowHead) -> bo
             mask &= mask - 1;
         }
     }
-    true
+    Some(greatest(isa, largest))
 }
