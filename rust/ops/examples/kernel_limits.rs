@@ -48,7 +48,7 @@ fn main() {
         scale: vec![1e-3; INNER],
     };
     for threads in [1, 2] {
-        for rows in [8, 32, 128, 256] {
+        for rows in [8, 12, 17, 32, 128, 256] {
             let (mut kernel, mut peak, mut read) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..rounds {
                 peak.push(multiply_peak(threads));

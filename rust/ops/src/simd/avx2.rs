@@ -17,7 +17,7 @@ use std::arch::x86_64::{
     _mm256_xor_si256,
 };
 
-use super::{Isa, Kernel, LANES, PANEL, STEP};
+use super::{Ahead, Isa, Kernel, LANES, PANEL, STEP};
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +30,6 @@ impl Avx2 {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
     }
 }
-
-/// How far ahead of the multiplication the weights are requested, in bytes; see `avx512`.
-const AHEAD: usize = 6 * 1024;
 
 type F = [__m256; 2];
 
@@ -233,10 +230,11 @@ impl Isa for Avx2 {
         rows: [&[u8]; R],
         panel: &[i8],
         _start: &[i32; PANEL],
+        ahead: Ahead,
         out: &mut [[i32; PANEL]; R],
     ) {
         for (row, sums) in rows.iter().zip(out) {
-            dot_row(row, panel, sums);
+            dot_row(row, panel, ahead, sums);
         }
     }
 }
@@ -245,15 +243,14 @@ impl Isa for Avx2 {
 /// here the codes are made signed again, because `maddubs` adds two products in 16 bits, which
 /// holds 2 * 127 * 127 but not 2 * 255 * 127.
 #[inline(always)]
-fn dot_row(row: &[u8], panel: &[i8], sums: &mut [i32; PANEL]) {
+fn dot_row(row: &[u8], panel: &[i8], ahead: Ahead, sums: &mut [i32; PANEL]) {
     let ones = instruction!(_mm256_set1_epi16(1));
     let flip = instruction!(_mm256_set1_epi8(-128));
     let mut totals = [instruction!(_mm256_set1_epi32(0)); 6];
     let (steps, _) = panel.as_chunks::<STEP>();
-    for (weights, four) in steps.iter().zip(row.as_chunks::<4>().0) {
-        for line in 0..3 {
-            let ahead = weights.as_ptr().wrapping_add(AHEAD + 64 * line);
-            instruction!(_mm_prefetch::<_MM_HINT_T1>(ahead));
+    for (step, (weights, four)) in steps.iter().zip(row.as_chunks::<4>().0).enumerate() {
+        for line in ahead.lines(step) {
+            instruction!(_mm_prefetch::<_MM_HINT_T1>(line));
         }
         let input = instruction!(_mm256_set1_epi32(i32::from_le_bytes(*four)));
         let input = instruction!(_mm256_xor_si256(input, flip));

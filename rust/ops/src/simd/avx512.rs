@@ -16,16 +16,11 @@ use std::arch::x86_64::{
     _mm512_sub_ps,
 };
 
-use super::{Isa, Kernel, LANES, PANEL, STEP};
+use super::{Ahead, Isa, Kernel, LANES, PANEL, STEP};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
-
-/// How far ahead of the multiplication the weights are requested, in bytes, and into which cache.
-/// Into the second level: in the first, the rows' codes would have to make room. Over 85 MB and 8
-/// rows, in one run: 6 KiB 4.9 ms, 12 KiB 5.8, 24 KiB 5.7, none 5.0; first level 6.6 to 6.7.
-const AHEAD: usize = 6 * 1024;
 
 impl Avx512 {
     /// The proof, where the processor and the system allow it.
@@ -184,6 +179,7 @@ impl Isa for Avx512 {
         rows: [&[u8]; R],
         panel: &[i8],
         start: &[i32; PANEL],
+        ahead: Ahead,
         out: &mut [[i32; PANEL]; R],
     ) {
         let steps = panel.len() / STEP;
@@ -197,9 +193,8 @@ impl Isa for Avx512 {
         }
         for step in 0..steps {
             let weights = panel.as_ptr().wrapping_add(step * STEP);
-            for line in 0..3 {
-                let ahead = weights.wrapping_add(AHEAD + 64 * line);
-                instruction!(_mm_prefetch::<_MM_HINT_T1>(ahead));
+            for line in ahead.lines(step) {
+                instruction!(_mm_prefetch::<_MM_HINT_T1>(line));
             }
             let weights = load_three(weights);
             for (row, sum) in rows.iter().zip(&mut sums) {

@@ -32,6 +32,24 @@ pub const STEP: usize = 4 * PANEL;
 /// Rows that one pass over a weight panel may take.
 pub const TILE_ROWS: usize = 8;
 
+/// Weights that a pass over a panel requests from memory, for itself or a later pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead {
+    /// The first of them. Nobody reads through it, so it may lie behind the last weight.
+    pub from: *const i8,
+    /// Bytes from here on that each step of [`STEP`] bytes requests, at most `STEP`.
+    pub stride: usize,
+}
+
+impl Ahead {
+    /// What step number `step` requests: addresses in three cache lines, or fewer if these overlap.
+    #[inline(always)]
+    fn lines(self, step: usize) -> [*const i8; 3] {
+        let first = self.from.wrapping_add(step * self.stride);
+        [0, self.stride / 3, 2 * self.stride / 3].map(|offset| first.wrapping_add(offset))
+    }
+}
+
 /// One instruction set: sixteen float lanes and the exact integer dot product.
 ///
 /// The value itself is the proof that the processor has the instructions.
@@ -85,13 +103,14 @@ pub trait Isa: Copy {
     /// `out[r][c] = sum_k (rows[r][k] - 128) * panel[k][c]`, exactly, in 32-bit integers.
     ///
     /// `panel` is `[k / 4][PANEL][4]`, `start[c]` is `-128 * sum_k panel[k][c]`, and each row has
-    /// as many bytes as the panel has inputs. One pass over the panel; what follows it in memory is
-    /// prefetched, because the next panel does.
+    /// as many bytes as the panel has inputs. One pass over the panel, which asks for the weights
+    /// of `ahead`.
     fn dot_tile<const R: usize>(
         self,
         rows: [&[u8]; R],
         panel: &[i8],
         start: &[i32; PANEL],
+        ahead: Ahead,
         out: &mut [[i32; PANEL]; R],
     );
 }

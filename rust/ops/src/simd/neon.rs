@@ -9,7 +9,7 @@ use std::arch::aarch64::{
     vmull_s8, vpadalq_s16, vpaddq_s32, vreinterpret_s8_s32, vst1q_s32,
 };
 
-use super::{Isa, Kernel, LANES, PANEL, STEP, Scalar};
+use super::{Ahead, Isa, Kernel, LANES, PANEL, STEP, Scalar};
 
 /// Proof that the processor has NEON.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +137,7 @@ impl Isa for Neon {
         rows: [&[u8]; R],
         panel: &[i8],
         _start: &[i32; PANEL],
+        _ahead: Ahead,
         out: &mut [[i32; PANEL]; R],
     ) {
         for (row, sums) in rows.iter().zip(out) {

@@ -1,6 +1,6 @@
 //! The reference: sixteen lanes as an array, one operation after the other.
 
-use super::{Isa, Kernel, LANES, PANEL, STEP};
+use super::{Ahead, Isa, Kernel, LANES, PANEL, STEP};
 
 /// Plain Rust. Needs nothing, and is what the other levels are compared with.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +131,7 @@ impl Isa for Scalar {
         rows: [&[u8]; R],
         panel: &[i8],
         start: &[i32; PANEL],
+        _ahead: Ahead,
         out: &mut [[i32; PANEL]; R],
     ) {
         let (steps, _) = panel.as_chunks::<STEP>();
