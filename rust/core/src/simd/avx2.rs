@@ -1,7 +1,7 @@
 //! AVX2 with FMA: 8 float32 lanes, 32 int8 products per instruction pair.
 
 use std::arch::x86_64::{
-    __m128i, __m256, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32,
+    __m128i, __m256, __m256i, _MM_HINT_T1, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32,
     _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_abs_epi8,
     _mm256_add_epi32, _mm256_add_ps, _mm256_castps256_ps128, _mm256_castsi256_si128,
     _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256,
@@ -106,7 +106,7 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
 #[target_feature(enable = "avx2,fma")]
 pub fn prefetch(row: &[f32]) {
     for numbers in row.chunks(16) {
-        _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().cast());
+        _mm_prefetch::<_MM_HINT_T1>(numbers.as_ptr().cast());
     }
 }
 

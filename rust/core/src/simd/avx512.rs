@@ -1,16 +1,16 @@
 //! AVX-512 with VNNI: 16 float32 lanes, 64 int8 products per instruction.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _CMP_GE_OQ, _MM_HINT_T0, _mm_add_epi32, _mm_add_ps,
-    _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_set1_epi32, _mm_shuffle_ps, _mm_storeu_si128,
-    _mm_sub_epi32, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128,
-    _mm256_castsi256_si128, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_hadd_epi32,
-    _mm256_setzero_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_pd,
-    _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_fmadd_ps,
-    _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_mov_epi8, _mm512_mul_ps,
-    _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_slli_epi32,
+    __m128i, __m256i, __m512, __m512i, _CMP_GE_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_add_epi32,
+    _mm_add_ps, _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_set1_epi32, _mm_shuffle_ps,
+    _mm_storeu_si128, _mm_sub_epi32, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps,
+    _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_extractf128_ps,
+    _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_setzero_si256, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_si256,
+    _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_extractf64x4_pd,
+    _mm512_extracti64x4_epi64, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_maskz_mov_epi8, _mm512_mul_ps, _mm512_reduce_add_epi32,
+    _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32,
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
@@ -143,7 +143,7 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub fn prefetch(row: &[f32]) {
     for numbers in row.chunks(16) {
-        _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().cast());
+        _mm_prefetch::<_MM_HINT_T1>(numbers.as_ptr().cast());
     }
 }
 
