@@ -15,8 +15,9 @@ const RESIDUAL_MAX: f64 = 0.2;
 impl RowSet {
     /// A copy of the rows that axes should be fitted to; `None` while that would not pay.
     ///
-    /// Fitting takes long and needs no set: fit [`crate::axes::Axes`] to the sample, code the rows along them
-    /// with [`RowSet::code_along`], slice by slice, and hand the codes to [`RowSet::adopt`].
+    /// Fitting takes long and needs no set: fit [`crate::axes::Axes`] to the sample, code the rows
+    /// along them with [`RowSet::code_along`], slice by slice, and hand the codes to
+    /// [`RowSet::adopt`].
     #[must_use]
     pub fn sample(&self) -> Option<Vec<f32>> {
         if !self.is_unarranged() {

@@ -134,16 +134,8 @@ impl Axes {
 
     /// The float32 products of up to four rows with each axis.
     pub(crate) fn products_of(&self, rows: &[f32], out: &mut [[f32; KEPT]; 4], kernels: Kernels) {
-        if rows.len() == 4 * self.dim {
-            let mut parts = rows.chunks_exact(self.dim);
-            let four = std::array::from_fn(|_| parts.next().unwrap_or_default());
-            let out = out.each_mut().map(|line| &mut line[..]);
-            kernels.dots4_into(four, &self.numbers, out);
-        } else {
-            for (row, out) in rows.chunks_exact(self.dim).zip(out) {
-                kernels.dots_into(row, &self.numbers, out);
-            }
-        }
+        let out = &mut out.as_flattened_mut()[..rows.len() / self.dim * KEPT];
+        products_into(rows, &self.numbers, self.dim, out, kernels);
     }
 }
 
@@ -161,8 +153,14 @@ fn moments(sample: Matrix<'_>, kernels: Kernels) -> Vec<f32> {
 
 /// The products of each row of `a` with each row of `b`, both of `width` numbers.
 fn products(a: &[f32], b: &[f32], width: usize, kernels: Kernels) -> Vec<f32> {
+    let mut out = vec![0.0; a.len() / width * (b.len() / width)];
+    products_into(a, b, width, &mut out, kernels);
+    out
+}
+
+/// [`products`] into `out`, four rows of `a` at a time.
+fn products_into(a: &[f32], b: &[f32], width: usize, out: &mut [f32], kernels: Kernels) {
     let count = b.len() / width;
-    let mut out = vec![0.0; a.len() / width * count];
     for (rows, out) in a.chunks(4 * width).zip(out.chunks_mut(4 * count)) {
         let mut rows = rows.chunks_exact(width);
         let mut lines = out.chunks_exact_mut(count);
@@ -176,7 +174,6 @@ fn products(a: &[f32], b: &[f32], width: usize, kernels: Kernels) -> Vec<f32> {
             }
         }
     }
-    out
 }
 
 /// Numbers of either sign without a pattern, the same each time.

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::funnel::{AxisCodes, AxisQuery};
 use crate::mask::{BLOCK, bits};
 use crate::parallel::in_parts;
-use crate::scan::{Pass, SPARSE_BITS};
+use crate::scan::Pass;
 use crate::simd::Bound;
 use crate::survivors::{Survivors, rescore};
 use crate::topk::TopK;
@@ -81,16 +81,7 @@ impl Pass<'_> {
             for (query, scan) in queries.iter().zip(&mut scans) {
                 let mut products = [0; BLOCK];
                 let dots = &mut products[..end - start];
-                if word.count_ones() < SPARSE_BITS {
-                    for bit in bits(word) {
-                        let lines = codes.head_lines(start + bit, start + bit + 1);
-                        self.kernels
-                            .code_dots_into(query.head(), lines, &mut dots[bit..=bit]);
-                    }
-                } else {
-                    let lines = codes.head_lines(start, end);
-                    self.kernels.code_dots_into(query.head(), lines, dots);
-                }
+                self.code_dots_into(query.head(), codes.head_lines(start, end), word, dots);
                 let estimate = Bound {
                     residual_factor: 0.0,
                     slack: 0.0,
@@ -115,7 +106,8 @@ impl Pass<'_> {
         scans
     }
 
-    /// Score the likely rows, and then, on several threads, whatever may still be above the k-th of these scores.
+    /// Score the likely rows, and then, on several threads, whatever may still be above the k-th of
+    /// these scores.
     fn settle(
         &self,
         query: &[f32],
@@ -136,7 +128,7 @@ impl Pass<'_> {
         let likely = likely.map(Survivors::into_rows).unwrap_or_default();
         let mut scored = vec![0_u64; self.corpus.rows.rows().div_ceil(BLOCK)];
         for row in &likely {
-            scored[*row as usize / BLOCK] |= 1 << (row % 64);
+            scored[*row as usize / BLOCK] |= 1 << (*row as usize % BLOCK);
         }
         let certain = likely.iter().map(|row| (*row as usize, f32::INFINITY));
         rescore(
@@ -189,17 +181,8 @@ impl Pass<'_> {
             return;
         }
         let mut more = [0; BLOCK];
-        if reaching.count_ones() < SPARSE_BITS {
-            for bit in bits(reaching) {
-                let lines = codes.rest_lines(start + bit, start + bit + 1);
-                self.kernels
-                    .code_dots_into(query.rest(), lines, &mut more[bit..=bit]);
-            }
-        } else {
-            let lines = codes.rest_lines(start, end);
-            self.kernels
-                .code_dots_into(query.rest(), lines, &mut more[..end - start]);
-        }
+        let (lines, more) = (codes.rest_lines(start, end), &mut more[..end - start]);
+        self.code_dots_into(query.rest(), lines, reaching, more);
         let residuals = &codes.residuals(1)[start..end];
         for bit in bits(reaching) {
             let row = start + bit;
