@@ -138,9 +138,7 @@ impl Pass<'_> {
             self.kernels,
             &mut best,
         )?;
-        // A clamped score of -1 hides how low it was, so nothing is excluded by it.
-        let floor = Some(best.floor()).filter(|floor| *floor > -1.0);
-        let floor = floor.unwrap_or(f32::NEG_INFINITY);
+        let floor = best.floor();
         let heads: Vec<_> = heads.iter().flatten().collect();
         let parts = in_parts(heads.len(), 1, |pieces| {
             let mut open = Vec::new();

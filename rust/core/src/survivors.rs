@@ -116,8 +116,7 @@ pub fn rescore(
         corpus.rows.prefetch(*row, kernels);
     }
     for (place, (row, upper)) in rows.iter().enumerate() {
-        let floor = best.floor();
-        if floor > -1.0 && *upper < floor {
+        if *upper < best.floor() {
             break;
         }
         if let Some((later, _)) = rows.get(place + ROWS_AHEAD) {

@@ -55,14 +55,18 @@ impl TopK {
     }
 
     /// Score below which no hit can enter any more; minus infinity until `k` hits are there.
+    ///
+    /// Hits have clamped scores and what is compared with the floor has not: a score of -1 hides how
+    /// low it was, so nothing is excluded by it.
     #[must_use]
     pub fn floor(&self) -> f32 {
         if self.heap.len() < self.k {
             return f32::NEG_INFINITY;
         }
-        self.heap
-            .peek()
-            .map_or(f32::NEG_INFINITY, |worst| worst.score)
+        let worst = self.heap.peek().map(|worst| worst.score);
+        worst
+            .filter(|score| *score > -1.0)
+            .unwrap_or(f32::NEG_INFINITY)
     }
 
     /// Offer a hit.
