@@ -86,8 +86,10 @@ format: build/deps ## format all code
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: model ## measure against the targets and against peers; prints a table
+bench: model ## measure against the targets, against peers and against the machine's limits; prints tables
 	$(BIN)/python -m benches
+	$(BIN)/python -m benches.limits
+	$(BIN)/python -m benches.memory
 
 $(PEERS_VENV)/bin/python:
 	@deploy/bootstrap.sh $(PYTHON) $(PEERS_VENV)

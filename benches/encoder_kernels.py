@@ -50,6 +50,12 @@ def random_text(length: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.array([0, *rng.integers(1000, 20000, length - 2), 2])
 
 
+def mixed_texts(rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Token ids of texts as long as people's: most of some 40 tokens, a few of hundreds."""
+    lengths = np.clip(rng.lognormal(3.6, 0.9, MIXED_TEXTS), 4, 384).astype(int)
+    return [random_text(length, rng) for length in lengths]
+
+
 def measure(
     sessions: dict[str, TokenSession], texts: list[NDArray[np.int64]], rounds: int
 ) -> dict[str, NDArray[np.float64]]:
@@ -78,10 +84,7 @@ def report(title: str, times: dict[str, NDArray[np.float64]], *, texts: int = 0)
 
 def speed(rounds: int) -> None:
     rng = np.random.default_rng(7)
-    mixed = [
-        random_text(n, rng)
-        for n in np.clip(rng.lognormal(3.6, 0.9, MIXED_TEXTS), 4, 384).astype(int)
-    ]
+    mixed = mixed_texts(rng)
     for threads in (1, 2):
         sessions = {name: open_session(name, threads) for name in BUILDS}
         for length in LENGTHS:
