@@ -63,6 +63,25 @@ class RowSet:
     def search(
         self, queries: Vectors, k: int, /, *, allow: RowIds | None = None
     ) -> tuple[RowIds, Scores]: ...
+    def search_groups(
+        self,
+        queries: Vectors,
+        prior: NDArray[np.float64],
+        keys: NDArray[np.int64],
+        k: int,
+        near: int,
+        /,
+        *,
+        passage_share: float,
+        part_share: float,
+    ) -> tuple[
+        RowIds,
+        NDArray[np.float64],
+        NDArray[np.float64],
+        RowIds,
+        NDArray[np.int64],
+        NDArray[np.int64],
+    ]: ...
     def ids(self) -> RowIds: ...
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...

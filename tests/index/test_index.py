@@ -289,3 +289,19 @@ def test_a_failing_graph_is_dropped_and_scans_serve(caplog: pytest.LogCaptureFix
     index.add(ids_of(10), unit_rows(1, seed=3))
     assert index._graph is not None  # noqa: SLF001 - built again
     assert len(index._graph) == 11  # noqa: SLF001
+
+
+def test_either_kind_finds_the_same_groups() -> None:
+    rng = np.random.default_rng(5)
+    vectors = normalize(rng.standard_normal((600, 16)).astype(np.float32))
+    ids = np.arange(200)[:, np.newaxis] << 16 | np.arange(3)
+    found = []
+    for kind in KINDS:
+        index = Index(16, kind)
+        index.add(ids.ravel(), vectors)
+        groups = index.search_groups(
+            vectors[:2], np.zeros(200), np.arange(200), 5, 8, passage_share=0.5, part_share=0.5
+        )
+        found.append([groups.groups.tolist(), groups.scores.tolist(), groups.rows.tolist()])
+        assert (len(groups.by_score), len(groups.by_meaning)) == (5, 8)
+    assert found[0] == found[1]

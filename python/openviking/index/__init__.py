@@ -6,5 +6,6 @@ is opened again without building (`Index.open`).
 
 from openviking.index.disk import DiskIndex, DiskOptions
 from openviking.index.index import Index, IndexKind
+from openviking.vectors import FoundGroups
 
-__all__ = ["DiskIndex", "DiskOptions", "Index", "IndexKind"]
+__all__ = ["DiskIndex", "DiskOptions", "FoundGroups", "Index", "IndexKind"]

@@ -16,8 +16,11 @@ from openviking.vectors import RowSet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from openviking.index.disk import DiskOptions
     from openviking.types import RowIds, Scores, Vectors
+    from openviking.vectors import FoundGroups
 
 IndexKind: TypeAlias = Literal["exact", "hnsw"]
 """``exact`` scans; ``hnsw`` asks a graph for candidates once the set is large."""
@@ -194,6 +197,49 @@ class Index:
         if len({ids.shape for ids, _ in hits}) != 1:
             return self._rows.search(queries, k)
         return np.concatenate([ids for ids, _ in hits]), np.concatenate([s for _, s in hits])
+
+    def search_groups(  # noqa: PLR0913 - one array or number each
+        self,
+        queries: Vectors,
+        prior: NDArray[np.float64],
+        keys: NDArray[np.int64],
+        k: int,
+        near: int,
+        *,
+        passage_share: float,
+        part_share: float,
+    ) -> FoundGroups:
+        """Return the best groups of vectors, whose ids are ``group << 16 | position``, exactly.
+
+        What a query gets from a group is ``s + passage_share * (m - s)``, where *s* is its cosine
+        with the vector at position 0 and *m* the highest with any; *m* if there is no such vector.
+        A group's meaning is what the first query gets, plus *part_share* times what the best of the
+        other queries gets beyond that; its score is its meaning plus its prior. Cosines are those
+        of `search`, everything else is float64. ``hnsw`` scans too.
+
+        Args:
+            queries: (q, dim) float32, C order, unit length or zero: a request, then its parts.
+            prior: (g,) float64; -inf for a group that may not be returned. Groups from g on are
+                passed over, as are ids below 0 and groups without a vector.
+            keys: (g,) int64: of equal groups the one with the lower key comes first.
+            k: groups wanted by score, at least 1.
+            near: groups wanted by meaning, at least 1.
+            passage_share: 0 to 1.
+            part_share: 0 to 1.
+
+        Returns:
+            The best *k* by score and the best *near* by meaning, or as many as there are. The first
+            search after a change sorts the ids.
+
+        Raises:
+            ShapeError: wrong rank, width, dtype, length or memory order; a query that is not
+                finite.
+            InputError: no query, *k* or *near* below 1, a share outside 0 to 1, a prior that is NaN
+                or plus infinity, or a query that is neither of unit length nor zero.
+        """
+        return self._rows.search_groups(
+            queries, prior, keys, k, near, passage_share=passage_share, part_share=part_share
+        )
 
     def _rescore(self, query: Vectors, k: int, candidates: RowIds) -> tuple[RowIds, Scores]:
         ids, scores = self._rows.search(query, k, allow=candidates)

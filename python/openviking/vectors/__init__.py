@@ -8,6 +8,7 @@ number of queries in a call, and on any number of threads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openviking import _native
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from openviking.types import RowIds, Scores, Vectors
 
-__all__ = ["RowSet", "cpu_level", "normalize", "plan_batches", "search"]
+__all__ = ["FoundGroups", "RowSet", "cpu_level", "normalize", "plan_batches", "search"]
 
 
 def normalize(rows: Vectors) -> Vectors:
@@ -88,6 +89,28 @@ def search(
 def cpu_level() -> str:
     """Return the instruction set of the kernels in use: avx512, avx2, neon or scalar."""
     return _native.cpu_level()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundGroups:
+    """The best groups of rows by score and by meaning; a group that is in both stands once.
+
+    Attributes:
+        groups: (n,) int64, their numbers.
+        meanings: (n,) float64, what their rows get from the queries.
+        scores: (n,) float64, meanings with the groups' priors.
+        rows: (n,) int64, per group the id of the row with the highest cosine with any query; the
+            lowest of these.
+        by_score: (k',) int64, places in the arrays above, best first, ties by lower key.
+        by_meaning: (n',) int64, likewise.
+    """
+
+    groups: NDArray[np.int64]
+    meanings: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    rows: RowIds
+    by_score: NDArray[np.int64]
+    by_meaning: NDArray[np.int64]
 
 
 class RowSet:
@@ -188,6 +211,51 @@ class RowSet:
             InputError: *k* below 1, or a query that is neither of unit length nor zero.
         """
         return self._native.search(queries, k, allow=allow)
+
+    def search_groups(  # noqa: PLR0913 - one array or number each
+        self,
+        queries: Vectors,
+        prior: NDArray[np.float64],
+        keys: NDArray[np.int64],
+        k: int,
+        near: int,
+        *,
+        passage_share: float,
+        part_share: float,
+    ) -> FoundGroups:
+        """Return the best groups of rows; an id is ``group << 16 | position``.
+
+        What a query gets from a group is ``s + passage_share * (m - s)``, where *s* is its cosine
+        with the row at position 0 and *m* the highest with any row; *m* if there is no such row. A
+        group's meaning is what the first query gets, plus *part_share* times what the best of the
+        other queries gets beyond that; its score is its meaning plus its prior. Cosines are float32
+        as in `search`, everything else is float64 in that order: the same as scoring every row.
+
+        Args:
+            queries: (q, dim) float32, C order, unit length or zero: a request, then its parts.
+            prior: (g,) float64; -inf for a group that may not be returned. Groups from g on are
+                passed over, as are ids below 0 and groups without a row.
+            keys: (g,) int64: of equal groups the one with the lower key comes first.
+            k: groups wanted by score, at least 1.
+            near: groups wanted by meaning, at least 1.
+            passage_share: 0 to 1.
+            part_share: 0 to 1.
+
+        Returns:
+            The best *k* by score and the best *near* by meaning, or as many as there are. The first
+            search after a change sorts the ids.
+
+        Raises:
+            ShapeError: wrong rank, width, dtype, length or memory order; a query that is not
+                finite.
+            InputError: no query, *k* or *near* below 1, a share outside 0 to 1, a prior that is NaN
+                or plus infinity, or a query that is neither of unit length nor zero.
+        """
+        return FoundGroups(
+            *self._native.search_groups(
+                queries, prior, keys, k, near, passage_share=passage_share, part_share=part_share
+            )
+        )
 
     def __len__(self) -> int:
         return len(self._native)

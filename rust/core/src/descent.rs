@@ -1,7 +1,8 @@
 //! A pass over codes along axes: from the heads of all rows down to the float32 of a few.
 
+use crate::axes::{HEAD, PART};
 use crate::error::Result;
-use crate::funnel::{AxisCodes, AxisQuery};
+use crate::funnel::{AxisCodes, AxisQuery, LEVELS};
 use crate::mask::{BLOCK, bits};
 use crate::parallel::in_parts;
 use crate::scan::Pass;
@@ -11,6 +12,10 @@ use crate::topk::TopK;
 
 /// Products of one pass that are kept, over its queries: 16 MB.
 const PRODUCTS_MAX: usize = 1 << 22;
+
+/// The level that is read of every row, and the one that is read of those it leaves open.
+const HEAD_LEVEL: usize = HEAD / PART - 1;
+const LAST_LEVEL: usize = LEVELS - 1;
 
 /// Level one's products of a block's rows.
 struct Head {
@@ -77,15 +82,15 @@ impl Pass<'_> {
         for block in blocks {
             let (start, end, word) = self.block(block);
             let steps = &codes.steps()[start..end];
-            let residuals = &codes.residuals(0)[start..end];
+            let residuals = &codes.residuals(HEAD_LEVEL)[start..end];
             for (query, scan) in queries.iter().zip(&mut scans) {
                 let mut products = [0; BLOCK];
                 let dots = &mut products[..end - start];
-                self.code_dots_into(query.head(), codes.head_lines(start, end), word, dots);
+                self.head_dots_into(codes, query, (start, end), word, dots);
                 let estimate = Bound {
                     residual_factor: 0.0,
                     slack: 0.0,
-                    ..query.bound(0)
+                    ..query.bound(HEAD_LEVEL)
                 };
                 let floor = scan.likely.floor();
                 let reaching = self
@@ -104,6 +109,27 @@ impl Pass<'_> {
             }
         }
         scans
+    }
+
+    /// The products of rows `start..end` up to the head's level.
+    fn head_dots_into(
+        &self,
+        codes: &AxisCodes,
+        query: &AxisQuery,
+        (start, end): (usize, usize),
+        word: u64,
+        dots: &mut [i32],
+    ) {
+        self.code_dots_into(query.planes(0), codes.lines(0, start, end), word, dots);
+        for level in 1..=HEAD_LEVEL {
+            let mut more = [0; BLOCK];
+            let more = &mut more[..end - start];
+            let lines = codes.lines(level, start, end);
+            self.code_dots_into(query.planes(level), lines, word, more);
+            for (dot, more) in dots.iter_mut().zip(more) {
+                *dot += *more;
+            }
+        }
     }
 
     /// Score the likely rows, and then, on several threads, whatever may still be above the k-th of
@@ -170,22 +196,28 @@ impl Pass<'_> {
     ) {
         let Head { start, end, .. } = *head;
         let dots = &head.products[..end - start];
-        let (steps, residuals) = (&codes.steps()[start..end], codes.residuals(0));
-        let reaching =
-            self.kernels
-                .reaching(floor, query.bound(0), dots, steps, &residuals[start..end])
-                & head.word;
+        let (steps, residuals) = (&codes.steps()[start..end], codes.residuals(HEAD_LEVEL));
+        let reaching = self.kernels.reaching(
+            floor,
+            query.bound(HEAD_LEVEL),
+            dots,
+            steps,
+            &residuals[start..end],
+        ) & head.word;
         if reaching == 0 {
             return;
         }
         let mut more = [0; BLOCK];
-        let (lines, more) = (codes.rest_lines(start, end), &mut more[..end - start]);
-        self.code_dots_into(query.rest(), lines, reaching, more);
-        let residuals = &codes.residuals(1)[start..end];
+        let (lines, more) = (
+            codes.lines(LAST_LEVEL, start, end),
+            &mut more[..end - start],
+        );
+        self.code_dots_into(query.planes(LAST_LEVEL), lines, reaching, more);
+        let residuals = &codes.residuals(LAST_LEVEL)[start..end];
         for bit in bits(reaching) {
             let row = start + bit;
             let dot = dots[bit] + more[bit];
-            let (estimate, margin) = query.bound(1).of(dot, steps[bit], residuals[bit]);
+            let (estimate, margin) = query.bound(LAST_LEVEL).of(dot, steps[bit], residuals[bit]);
             let upper = estimate + margin;
             if upper >= floor && scored[row / BLOCK] >> (row % BLOCK) & 1 == 0 {
                 open.push((row, upper));

@@ -98,6 +98,20 @@ pub enum Error {
         /// The system's number for the reason, if it gave one.
         code: Option<i32>,
     },
+    /// What is added to a group's meaning is NaN or plus infinity.
+    Prior {
+        /// The group.
+        group: usize,
+        /// What came.
+        found: f64,
+    },
+    /// A share is not within 0..=1.
+    Share {
+        /// Name of the argument.
+        argument: &'static str,
+        /// What came.
+        found: f64,
+    },
     /// The set would hold more rows than a row number can count.
     TooManyRows {
         /// Rows that would be needed.
@@ -187,6 +201,13 @@ impl fmt::Display for Error {
                     "rows: row {row} cannot be read, the file ends before it does"
                 ),
             },
+            Self::Prior { group, found } => write!(
+                f,
+                "prior: expected finite numbers or minus infinity, got {found} for group {group}"
+            ),
+            Self::Share { argument, found } => {
+                write!(f, "{argument}: expected a share from 0 to 1, got {found}")
+            }
             Self::TooManyRows { rows } => {
                 write!(f, "rows: expected at most {} in all, got {rows}", u32::MAX)
             }

@@ -1,23 +1,26 @@
-//! Codes along [`Axes`], in two levels, and the bounds that make a search over them exact.
+//! Codes along [`Axes`], in three levels, and the bounds that make a search over them exact.
 //!
-//! A row `x` is stored as int8 codes of `p = H x`, `H` being the axes: `p = s * c + e`. Level one
-//! knows the first [`HEAD`] numbers of `c`, level two all of them. With `h = H q`, and `|x'|`, `|q'|`
-//! the lengths of what lies outside of the level's axes,
+//! A row `x` is stored as int8 codes of `p = H x`, `H` being the axes: `p = s * c + e`. Each level
+//! knows [`PART`] more numbers of `c` than the one before. With `h = H q`, and `|x'|`, `|q'|` the
+//! lengths of what lies outside of the level's axes,
 //!
 //! `|q . x - s * (h . c)| <= |q'| * |x'| + |h| * |e|` and, for axes that are not quite orthonormal,
 //! `+ d / (1 - d) * |h| * |p|`, because `q . x = q' . x' + h' (H H')^-1 p`.
 //!
 //! `|x'|^2 <= |x|^2 - |p|^2 / (1 + d)`, for `q'` likewise. A row keeps `|x'| + LEAN * |e|` of each
-//! level, and a query multiplies it by the larger of `|q'|` and `|h| / LEAN`. A search then
+//! level, and a query multiplies it by the larger of `|q'|` and `|h| / LEAN`. A search for rows then
 //!
-//! 1. estimates every row at level one and scores the best of them in float32: the k-th of these
-//!    scores is a floor;
-//! 2. looks at level two of each row whose upper bound reaches the floor;
+//! 1. estimates every row at the middle level and scores the best of them in float32: the k-th of
+//!    these scores is a floor;
+//! 2. looks at the last level of each row whose upper bound reaches the floor;
 //! 3. scores in float32 those whose upper bound still reaches it, most promising first.
+//!
+//! A search for groups of rows ([`crate::groups`]) begins at the first level.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::axes::{Axes, HEAD, KEPT};
+use crate::axes::{Axes, KEPT, PART};
 use crate::limits::UNIT_TOLERANCE;
 use crate::pages;
 use crate::quantize::{
@@ -25,21 +28,23 @@ use crate::quantize::{
 };
 use crate::simd::{Bound, Kernels, LANES, Line, Planes};
 
-const HEAD_LINES: usize = HEAD / LANES;
-const REST_LINES: usize = (KEPT - HEAD) / LANES;
+/// How many levels there are.
+pub(crate) const LEVELS: usize = KEPT / PART;
+/// Lines that each level adds to a row.
+const PART_LINES: usize = PART / LANES;
 
 /// How many times a residual of the codes counts, per level: about `|h| / |q'|` of real queries.
-const LEAN: [f64; 2] = [2.5, 3.5];
+const LEAN: [f64; LEVELS] = [1.7, 2.5, 3.5];
 
 /// The codes of many rows along common axes.
 #[derive(Clone, Debug)]
 pub struct AxisCodes {
     axes: Arc<Axes>,
-    head: Vec<Line>,
-    rest: Vec<Line>,
+    /// Per level and row.
+    lines: [Vec<Line>; LEVELS],
     steps: Vec<f32>,
     /// Per level and row.
-    residuals: [Vec<f32>; 2],
+    residuals: [Vec<f32>; LEVELS],
 }
 
 impl AxisCodes {
@@ -48,10 +53,9 @@ impl AxisCodes {
     pub fn new(axes: Arc<Axes>) -> Self {
         Self {
             axes,
-            head: Vec::new(),
-            rest: Vec::new(),
+            lines: [const { Vec::new() }; LEVELS],
             steps: Vec::new(),
-            residuals: [Vec::new(), Vec::new()],
+            residuals: [const { Vec::new() }; LEVELS],
         }
     }
 
@@ -91,88 +95,73 @@ impl AxisCodes {
     fn push(&mut self, squares: f64, products: &[f32; KEPT], kernels: Kernels) {
         let step = step_of(kernels.max_abs(products), f64::from(CODE_MAX));
         let mut rounded = [0; KEPT];
-        let mut errors = [0.0; 2];
-        for (error, range) in errors.iter_mut().zip([0..HEAD, HEAD..KEPT]) {
-            *error = kernels.round_into(
-                &products[range.clone()],
-                step,
-                CODE_MAX,
-                &mut rounded[range],
-            );
-        }
-        errors[1] += errors[0];
         let shorten = 1.0 + self.axes.defect();
         let inexact = product_rounding(self.axes.dim());
-        for (level, known) in [HEAD, KEPT].into_iter().enumerate() {
+        let mut error = 0.0;
+        for (level, lean) in LEAN.into_iter().enumerate() {
+            let (start, known) = (level * PART, (level + 1) * PART);
+            let (part, rounded) = (&products[start..known], &mut rounded[start..known]);
+            error += kernels.round_into(part, step, CODE_MAX, rounded);
             let inside = (kernels.sum_squares(&products[..known]).sqrt() - inexact).max(0.0);
             let outside = (squares * (1.0 + 1e-9) - inside * inside / shorten)
                 .max(0.0)
                 .sqrt();
-            let residual = outside + LEAN[level] * errors[level].sqrt();
+            let residual = outside + lean * error.sqrt();
             self.residuals[level].push(rounded_up(residual * (1.0 + 1e-6)));
+            self.lines[level].extend(rounded.as_chunks::<LANES>().0.iter().map(biased));
         }
-        let (lines, _) = rounded.as_chunks::<LANES>();
-        self.head.extend(lines[..HEAD_LINES].iter().map(biased));
-        self.rest.extend(lines[HEAD_LINES..].iter().map(biased));
         self.steps.push(step);
     }
 
-    /// The mean of the rows' squared residuals at level one.
+    /// The mean of the rows' squared residuals at the middle level.
     #[must_use]
     pub fn mean_square_residual(&self) -> f64 {
-        let squares = self.residuals[0].iter().map(|x| f64::from(x * x));
+        let squares = self.residuals[1].iter().map(|x| f64::from(x * x));
         #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
         let count = self.len().max(1) as f64;
         squares.sum::<f64>() / count
     }
 
     pub(crate) fn reserve(&mut self, count: usize) {
-        pages::reserve(&mut self.head, count * HEAD_LINES);
-        pages::reserve(&mut self.rest, count * REST_LINES);
         self.steps.reserve_exact(count);
-        for residuals in &mut self.residuals {
+        for (lines, residuals) in self.lines.iter_mut().zip(&mut self.residuals) {
+            pages::reserve(lines, count * PART_LINES);
             residuals.reserve_exact(count);
         }
     }
 
     pub(crate) fn push_from(&mut self, other: &Self, row: usize) {
-        self.head.extend_from_slice(other.head_lines(row, row + 1));
-        self.rest.extend_from_slice(other.rest_lines(row, row + 1));
         self.steps.push(other.steps[row]);
-        for (residuals, others) in self.residuals.iter_mut().zip(&other.residuals) {
-            residuals.push(others[row]);
+        for level in 0..LEVELS {
+            self.lines[level].extend_from_slice(other.lines(level, row, row + 1));
+            self.residuals[level].push(other.residuals[level][row]);
         }
     }
 
     pub(crate) fn copy_from(&mut self, target: usize, other: &Self, row: usize) {
-        self.head[target * HEAD_LINES..(target + 1) * HEAD_LINES]
-            .copy_from_slice(other.head_lines(row, row + 1));
-        self.rest[target * REST_LINES..(target + 1) * REST_LINES]
-            .copy_from_slice(other.rest_lines(row, row + 1));
         self.steps[target] = other.steps[row];
-        for (residuals, others) in self.residuals.iter_mut().zip(&other.residuals) {
-            residuals[target] = others[row];
+        for level in 0..LEVELS {
+            self.lines[level][target * PART_LINES..(target + 1) * PART_LINES]
+                .copy_from_slice(other.lines(level, row, row + 1));
+            self.residuals[level][target] = other.residuals[level][row];
         }
     }
 
     /// Remove a row; the last one takes its place.
     pub(crate) fn swap_remove(&mut self, row: usize) {
         let last = self.len() - 1;
-        for (lines, width) in [(&mut self.head, HEAD_LINES), (&mut self.rest, REST_LINES)] {
-            lines.copy_within(last * width.., row * width);
-            lines.truncate(last * width);
-        }
         self.steps.swap_remove(row);
-        for residuals in &mut self.residuals {
+        for (lines, residuals) in self.lines.iter_mut().zip(&mut self.residuals) {
+            lines.copy_within(last * PART_LINES.., row * PART_LINES);
+            lines.truncate(last * PART_LINES);
             residuals.swap_remove(row);
         }
     }
 
     pub(crate) fn shrink_to(&mut self, count: usize) {
-        self.head.shrink_to(count * HEAD_LINES);
-        self.rest.shrink_to(count * REST_LINES);
         self.steps.shrink_to(count);
-        for residuals in &mut self.residuals {
+        for (lines, residuals) in self.lines.iter_mut().zip(&mut self.residuals) {
+            lines.shrink_to(count * PART_LINES);
             residuals.shrink_to(count);
         }
     }
@@ -185,14 +174,9 @@ impl AxisCodes {
         &self.residuals[level]
     }
 
-    /// The lines of rows `start..end` that level one reads.
-    pub(crate) fn head_lines(&self, start: usize, end: usize) -> &[Line] {
-        &self.head[start * HEAD_LINES..end * HEAD_LINES]
-    }
-
-    /// The lines that level two adds.
-    pub(crate) fn rest_lines(&self, start: usize, end: usize) -> &[Line] {
-        &self.rest[start * REST_LINES..end * REST_LINES]
+    /// The lines of rows `start..end` that a level adds.
+    pub(crate) fn lines(&self, level: usize, start: usize, end: usize) -> &[Line] {
+        &self.lines[level][start * PART_LINES..end * PART_LINES]
     }
 }
 
@@ -207,8 +191,8 @@ fn product_rounding(dim: usize) -> f64 {
 #[derive(Clone, Debug)]
 pub struct AxisQuery {
     codes: QueryCodes,
-    sums: [i32; 2],
-    bounds: [Bound; 2],
+    sums: [i32; LEVELS],
+    bounds: [Bound; LEVELS],
 }
 
 impl AxisQuery {
@@ -218,10 +202,13 @@ impl AxisQuery {
         let whole = QueryCodes::new(query, kernels);
         let products = axes.project(&whole, kernels);
         let codes = QueryCodes::new(&products, kernels);
-        let sums =
-            [0..HEAD_LINES, HEAD_LINES..HEAD_LINES + REST_LINES].map(|range| codes.sum_of(range));
-        let bounds = [HEAD, KEPT].map(|known| kernels.sum_squares(&products[..known]).sqrt());
-        let bounds = [0, 1].map(|level| bound(&whole, &codes, bounds[level], LEAN[level], axes));
+        let levels: [usize; LEVELS] = std::array::from_fn(|level| level);
+        let sums = levels.map(|level| codes.sum_of(part_lines(level)));
+        let bounds = levels.map(|level| {
+            let known = (level + 1) * PART;
+            let inside = kernels.sum_squares(&products[..known]).sqrt();
+            bound(&whole, &codes, inside, LEAN[level], axes)
+        });
         Self {
             codes,
             sums,
@@ -229,20 +216,23 @@ impl AxisQuery {
         }
     }
 
-    /// What level one multiplies.
-    pub(crate) fn head(&self) -> Planes<'_> {
-        self.codes.part(0..HEAD_LINES, self.sums[0])
+    /// What a level multiplies with the lines that it adds.
+    pub(crate) fn planes(&self, level: usize) -> Planes<'_> {
+        self.codes.part(part_lines(level), self.sums[level])
     }
 
-    /// What level two adds.
-    pub(crate) fn rest(&self) -> Planes<'_> {
-        self.codes
-            .part(HEAD_LINES..HEAD_LINES + REST_LINES, self.sums[1])
+    /// What all levels together multiply with all lines of a row.
+    pub(crate) fn all_planes(&self) -> Planes<'_> {
+        self.codes.planes()
     }
 
     pub(crate) fn bound(&self, level: usize) -> Bound {
         self.bounds[level]
     }
+}
+
+fn part_lines(level: usize) -> Range<usize> {
+    level * PART_LINES..(level + 1) * PART_LINES
 }
 
 /// The bound of a level whose products have length `inside`; see the module's text.

@@ -12,6 +12,9 @@ pub mod corpus;
 mod descent;
 pub mod error;
 pub mod funnel;
+mod grouping;
+pub mod groups;
+mod levels;
 pub mod limits;
 pub mod mask;
 pub mod matrix;
@@ -30,6 +33,7 @@ mod workers;
 
 pub use batch::plan_batches;
 pub use error::{Error, Result};
+pub use groups::{FoundGroups, GroupSearch};
 pub use matrix::Matrix;
 pub use normalize::{normalize, normalize_into};
 pub use rowset::RowSet;

@@ -1,8 +1,10 @@
 //! Rows under ids that can be added, replaced and removed: what an index is made of.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
+use crate::grouping::Grouping;
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
 use crate::pages;
@@ -58,8 +60,10 @@ pub struct RowSet {
     pub(crate) codes: RowCodes,
     pub(crate) changes: u64,
     pub(crate) fitted_rows: usize,
-    ids: Vec<i64>,
+    pub(crate) ids: Vec<i64>,
     places: HashMap<i64, u32>,
+    /// Made by the first search for groups after a change.
+    grouping: OnceLock<Grouping>,
     pub(crate) kernels: Kernels,
 }
 
@@ -78,6 +82,7 @@ impl RowSet {
             fitted_rows: 0,
             ids: Vec::new(),
             places: HashMap::new(),
+            grouping: OnceLock::new(),
             kernels,
         })
     }
@@ -160,7 +165,7 @@ impl RowSet {
         if u32::try_from(rows).is_err() {
             return Err(Error::TooManyRows { rows });
         }
-        self.changes += 1;
+        self.note_change();
         if self.is_empty() {
             self.places = staged.ids.iter().copied().zip(0..).collect();
             self.codes = RowCodes::Plain(staged.codes);
@@ -200,7 +205,7 @@ impl RowSet {
     /// Remove the rows of `ids`; ids that have none are passed over. Returns how many went.
     pub fn remove(&mut self, ids: &[i64]) -> usize {
         let before = self.len();
-        self.changes += 1;
+        self.note_change();
         for id in ids {
             if let Some(place) = self.places.remove(id) {
                 self.remove_place(place);
@@ -223,6 +228,16 @@ impl RowSet {
         if let Some(moved) = self.ids.get(row) {
             self.places.insert(*moved, place);
         }
+    }
+
+    fn note_change(&mut self) {
+        self.changes += 1;
+        self.grouping.take();
+    }
+
+    /// The rows by group, as they are now.
+    pub(crate) fn grouping(&self) -> &Grouping {
+        self.grouping.get_or_init(|| Grouping::new(&self.ids))
     }
 
     /// Grow by half at least, so that appending one by one stays linear, or to what is needed.

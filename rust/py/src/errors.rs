@@ -27,7 +27,9 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
             located::<InputError>(py, &text, argument, Some(row))
         }
         Error::Range { .. } => located::<InputError>(py, &text, "ranges", None),
-        Error::Zero { argument } => located::<InputError>(py, &text, argument, None),
+        Error::Zero { argument } | Error::Share { argument, .. } => {
+            located::<InputError>(py, &text, argument, None)
+        }
         Error::NegativeLength { row, .. } => located::<InputError>(py, &text, "lengths", Some(row)),
         Error::DuplicateId { .. } | Error::KnownId { .. } => ConflictError::new_err(text),
         Error::UnknownId { .. } => NotFoundError::new_err(text),
@@ -36,6 +38,7 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
             Some(code) => PyOSError::new_err((code, text)),
             None => PyOSError::new_err(text),
         },
+        Error::Prior { group, .. } => located::<InputError>(py, &text, "prior", Some(group)),
         Error::TooManyRows { .. } => located::<LimitError>(py, &text, "ids", None),
         _ => InputError::new_err(text),
     }

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod errors;
+mod groups;
 mod mapped;
 mod rowfile;
 mod rowset;

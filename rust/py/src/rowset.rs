@@ -7,11 +7,12 @@ use numpy::{PyArray1, PyArray2};
 use openviking_core::axes::Axes;
 use openviking_core::funnel::AxisCodes;
 use openviking_core::rowset::Staged;
-use openviking_core::{Error, Kernels, Matrix, RowSet as CoreRowSet, pages};
+use openviking_core::{Error, GroupSearch, Kernels, Matrix, RowSet as CoreRowSet, pages};
 use pyo3::prelude::*;
 
 use crate::arrays;
 use crate::errors::raised;
+use crate::groups;
 
 /// A half-made change must not be searched, so the set stays unusable.
 const POISONED: &str = "a change of this set panicked; rebuild the set from its source";
@@ -234,6 +235,40 @@ impl RowSet {
             .detach(|| self.read().search(queries, k, allow))
             .map_err(|error| raised(py, &error))?;
         Ok(arrays::hits(py, queries.rows(), found))
+    }
+
+    /// Find the best groups of rows.
+    #[pyo3(signature = (queries, prior, keys, k, near, /, *, passage_share, part_share))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one array or number each, as in the stub"
+    )]
+    fn search_groups<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        prior: &Bound<'py, PyAny>,
+        keys: &Bound<'py, PyAny>,
+        k: &Bound<'py, PyAny>,
+        near: &Bound<'py, PyAny>,
+        passage_share: f64,
+        part_share: f64,
+    ) -> PyResult<groups::Arrays<'py>> {
+        let queries = arrays::rows("queries", queries)?;
+        let (prior, keys) = (groups::priors(prior)?, arrays::integers("keys", keys)?);
+        let wanted = GroupSearch {
+            queries: arrays::matrix("queries", &queries)?,
+            prior: prior.as_slice()?,
+            keys: keys.as_slice()?,
+            k: arrays::count("k", k)?,
+            near: arrays::count("near", near)?,
+            passage_share,
+            part_share,
+        };
+        let found = py
+            .detach(|| self.read().search_groups(&wanted))
+            .map_err(|error| raised(py, &error))?;
+        Ok(groups::arrays(py, found))
     }
 
     /// Bytes of codes that a search reads of every row.

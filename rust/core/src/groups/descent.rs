@@ -1,0 +1,367 @@
+//! One search for groups: from the first rows of all down to the float32 rows of a few.
+
+use crate::grouping::Grouping;
+use crate::groups::bounds::{Bounds, Interval};
+use crate::groups::floors::{Floors, largest};
+use crate::groups::{GroupSearch, Judged};
+use crate::levels::{Levels, dots_into};
+use crate::mask::{BLOCK, bits};
+use crate::parallel::in_parts;
+use crate::row_codes::RowCodes;
+use crate::rowset::RowSet;
+use crate::simd::Bound;
+
+/// Below this many rows their codes cost as much as they save.
+const CODES_FROM_ROWS: usize = 128;
+/// Rows ahead of the one that is scored whose numbers are asked for.
+const ROWS_AHEAD: usize = 16;
+
+/// A search in progress.
+pub struct Descent<'a> {
+    set: &'a RowSet,
+    wanted: &'a GroupSearch<'a>,
+    grouping: &'a Grouping,
+    bounds: Bounds<'a>,
+    /// Per slot its prior; none if it may not be returned.
+    priors: Vec<Option<f64>>,
+}
+
+impl<'a> Descent<'a> {
+    pub fn new(set: &'a RowSet, wanted: &'a GroupSearch<'a>) -> Self {
+        let grouping = set.grouping();
+        let levels = match &set.codes {
+            RowCodes::Plain(codes) => Levels::Plain(codes.view()),
+            RowCodes::Along(codes) => Levels::Along(codes),
+        };
+        let slots = 0..u32::try_from(grouping.len()).unwrap_or(u32::MAX);
+        Self {
+            set,
+            wanted,
+            grouping,
+            bounds: Bounds {
+                levels,
+                queries: Vec::new(),
+                kernels: set.kernels,
+            },
+            priors: slots
+                .map(|slot| wanted.prior_of(grouping.group(slot)))
+                .collect(),
+        }
+    }
+
+    /// Every group that is among the best by score or by meaning, and some others.
+    pub fn run(mut self) -> Vec<Judged> {
+        let alive: Vec<_> = (0_u32..)
+            .zip(&self.priors)
+            .filter_map(|(slot, prior)| prior.is_some().then_some(slot))
+            .collect();
+        let asked = self.wanted.k.saturating_add(self.wanted.near);
+        if self.set.len() < CODES_FROM_ROWS {
+            return self.judge(&alive, None);
+        }
+        let queries = (0..self.wanted.queries.rows()).map(|at| self.wanted.queries.row(at));
+        self.bounds.queries = queries
+            .map(|query| self.bounds.levels.query(query, self.set.kernels))
+            .collect();
+        if asked > alive.len() / 2 {
+            return self.judge(&alive, None);
+        }
+        let firsts = self.first_rows(&alive);
+        let likely = self.likely(&alive, &firsts);
+        let mut judged = self.judge(&likely, None);
+        let floors = Floors::of(&judged, self.wanted);
+        let thresholds = self.thresholds(&alive, &firsts, &likely, floors);
+        let open = self.open_slots(&thresholds);
+        judged.extend(self.judge(&open, Some(floors)));
+        judged
+    }
+
+    fn queries(&self) -> usize {
+        self.wanted.queries.rows()
+    }
+
+    /// The intervals of the first row of each slot.
+    fn first_rows(&self, alive: &[u32]) -> Vec<Interval> {
+        let first = |slot: &u32| self.grouping.places(*slot)[0];
+        self.bounds
+            .of_rows(&alive.iter().map(first).collect::<Vec<_>>())
+    }
+
+    /// The slots that are most likely among the best, twice judged: by their first row, then by all.
+    fn likely(&self, alive: &[u32], firsts: &[Interval]) -> Vec<u32> {
+        let pooling = self.wanted.pooling();
+        let meanings: Vec<_> = firsts
+            .chunks_exact(self.queries())
+            .map(|first| pooling.meaning(first.iter().map(|one| f64::from(one.middle()))))
+            .collect();
+        let (k, near) = (self.wanted.k, self.wanted.near);
+        let likely = self.best_of(alive, &meanings, k + k / 2 + 8, near + near / 2 + 8);
+        let meanings: Vec<_> = self
+            .intervals_of(&likely)
+            .zip(&likely)
+            .map(|(intervals, slot)| self.meaning_of(*slot, &intervals, Interval::middle))
+            .collect();
+        self.best_of(&likely, &meanings, k, near)
+    }
+
+    /// The first `k` of some slots by score and the first `near` by meaning.
+    fn best_of(&self, slots: &[u32], meanings: &[f64], k: usize, near: usize) -> Vec<u32> {
+        let scores: Vec<_> = slots
+            .iter()
+            .zip(meanings)
+            .map(|(slot, meaning)| meaning + self.priors[*slot as usize].unwrap_or(0.0))
+            .collect();
+        let mut best = largest(&scores, k);
+        best.extend(largest(meanings, near));
+        best.sort_unstable();
+        best.dedup();
+        best.into_iter().map(|at| slots[at]).collect()
+    }
+
+    /// For each slot the intervals of its rows, per row and query.
+    fn intervals_of(&self, slots: &[u32]) -> impl Iterator<Item = Vec<Interval>> {
+        slots
+            .iter()
+            .map(|slot| self.bounds.of_rows(self.grouping.places(*slot)))
+    }
+
+    /// The meaning of a slot if each cosine is what `pick` takes of its interval.
+    fn meaning_of(
+        &self,
+        slot: u32,
+        intervals: &[Interval],
+        pick: impl Fn(Interval) -> f32 + Copy,
+    ) -> f64 {
+        let pooling = self.wanted.pooling();
+        let of_query = |at: usize| intervals.iter().skip(at).step_by(self.queries()).copied();
+        pooling.meaning((0..self.queries()).map(|at| {
+            let best = of_query(at).map(pick).fold(f32::NEG_INFINITY, f32::max);
+            let first = of_query(at).next().map(pick);
+            pooling.pooled(first.filter(|_| self.grouping.has_summary(slot)), best)
+        }))
+    }
+
+    /// Score what the best rows of some slots can be, and pool; with `floors`, of those slots alone
+    /// that may reach them.
+    fn judge(&self, slots: &[u32], floors: Option<Floors>) -> Vec<Judged> {
+        let mut admitted = Vec::new();
+        let mut rows: Vec<u32> = Vec::new();
+        for slot in slots {
+            let places = self.grouping.places(*slot);
+            let begin = rows.len();
+            if self.bounds.queries.is_empty() {
+                rows.extend(places);
+            } else {
+                let intervals = self.bounds.of_rows(places);
+                if let Some(floors) = floors {
+                    let highest = self.meaning_of(*slot, &intervals, |one| one.upper);
+                    if !floors.admit(highest, self.priors[*slot as usize].unwrap_or(0.0)) {
+                        continue;
+                    }
+                }
+                rows.extend(self.decisive(*slot, places, &intervals));
+            }
+            admitted.push((*slot, begin..rows.len()));
+        }
+        let scores = self.scored(&rows);
+        admitted
+            .into_iter()
+            .map(|(slot, range)| {
+                let first = range.start * self.queries();
+                let scores = &scores[first..range.end * self.queries()];
+                self.judged(slot, &rows[range], scores)
+            })
+            .collect()
+    }
+
+    /// The rows of a slot that its meaning depends on: that at position 0, and those that may be the
+    /// nearest to a query.
+    fn decisive(&self, slot: u32, places: &[u32], intervals: &[Interval]) -> Vec<u32> {
+        let queries = self.queries();
+        let mut lowest = vec![-1.0_f32; queries];
+        for row in intervals.chunks_exact(queries) {
+            for (lowest, one) in lowest.iter_mut().zip(row) {
+                *lowest = lowest.max(one.lower);
+            }
+        }
+        places
+            .iter()
+            .zip(intervals.chunks_exact(queries))
+            .enumerate()
+            .filter(|(at, (_, row))| {
+                *at == 0 && self.grouping.has_summary(slot)
+                    || row
+                        .iter()
+                        .zip(&lowest)
+                        .any(|(one, lowest)| one.upper >= *lowest)
+            })
+            .map(|(_, (place, _))| *place)
+            .collect()
+    }
+
+    /// The clamped cosines of rows, per row and query.
+    fn scored(&self, rows: &[u32]) -> Vec<f32> {
+        let (kernels, queries) = (self.set.kernels, self.wanted.queries);
+        let row = |place: u32| {
+            let start = place as usize * self.set.dim;
+            &self.set.rows[start..start + self.set.dim]
+        };
+        for place in rows.iter().take(ROWS_AHEAD) {
+            kernels.prefetch(row(*place));
+        }
+        let mut scores = Vec::with_capacity(rows.len() * queries.rows());
+        for (at, place) in rows.iter().enumerate() {
+            if let Some(later) = rows.get(at + ROWS_AHEAD) {
+                kernels.prefetch(row(*later));
+            }
+            let numbers = row(*place);
+            let score = |query| kernels.dot(queries.row(query), numbers).clamp(-1.0, 1.0);
+            scores.extend((0..queries.rows()).map(score));
+        }
+        scores
+    }
+
+    fn judged(&self, slot: u32, rows: &[u32], scores: &[f32]) -> Judged {
+        let queries = self.queries();
+        let pooling = self.wanted.pooling();
+        let of_query = |at: usize| scores.iter().skip(at).step_by(queries).copied();
+        let meaning = pooling.meaning((0..queries).map(|at| {
+            let best = of_query(at).fold(f32::NEG_INFINITY, f32::max);
+            let first = of_query(at).next();
+            pooling.pooled(first.filter(|_| self.grouping.has_summary(slot)), best)
+        }));
+        let (mut nearest, mut row) = (f32::NEG_INFINITY, i64::MAX);
+        // Rows come in order of their ids, so the first of equals is the one with the lowest id.
+        for (place, scores) in rows.iter().zip(scores.chunks_exact(queries)) {
+            let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            if best > nearest {
+                (nearest, row) = (best, self.set.ids[*place as usize]);
+            }
+        }
+        let group = self.grouping.group(slot);
+        let key = usize::try_from(group).map_or(i64::MAX, |group| self.wanted.keys[group]);
+        Judged {
+            group,
+            key,
+            meaning,
+            score: meaning + self.priors[slot as usize].unwrap_or(0.0),
+            row,
+        }
+    }
+
+    /// Per query and slot the cosine that a row must have for its group to matter; behind each
+    /// query's that of rows in no group.
+    fn thresholds(
+        &self,
+        alive: &[u32],
+        firsts: &[Interval],
+        done: &[u32],
+        floors: Floors,
+    ) -> Vec<Vec<f32>> {
+        let slots = self.grouping.len();
+        let mut thresholds = vec![vec![f32::INFINITY; slots + 1]; self.queries()];
+        let share = self.wanted.passage_share;
+        for (slot, firsts) in alive.iter().zip(firsts.chunks_exact(self.queries())) {
+            let prior = self.priors[*slot as usize].unwrap_or(0.0);
+            let has_summary = self.grouping.has_summary(*slot);
+            for (first, thresholds) in firsts.iter().zip(&mut thresholds) {
+                let first = has_summary.then_some(first.upper);
+                thresholds[*slot as usize] = floors.row_threshold(prior, first, share);
+            }
+        }
+        for thresholds in &mut thresholds {
+            for slot in done {
+                thresholds[*slot as usize] = f32::INFINITY;
+            }
+        }
+        thresholds
+    }
+
+    /// The slots with a row that reaches its threshold as far as the codes tell, ascending.
+    fn open_slots(&self, thresholds: &[Vec<f32>]) -> Vec<u32> {
+        let rows = self.set.len();
+        let parts = in_parts(rows.div_ceil(BLOCK), self.queries(), |pieces| {
+            let mut is_open = vec![0_u64; self.grouping.len().div_ceil(BLOCK)];
+            for block in pieces.flatten() {
+                let range = (block * BLOCK, rows.min((block + 1) * BLOCK));
+                for (at, thresholds) in thresholds.iter().enumerate() {
+                    self.open_of_block(range, at, thresholds, &mut is_open);
+                }
+            }
+            is_open
+        });
+        let mut open = vec![0_u64; self.grouping.len().div_ceil(BLOCK)];
+        for part in parts {
+            for (word, more) in open.iter_mut().zip(part) {
+                *word |= more;
+            }
+        }
+        let slots = open
+            .into_iter()
+            .enumerate()
+            .flat_map(|(block, word)| bits(word).map(move |bit| block * BLOCK + bit));
+        slots
+            .map(|slot| u32::try_from(slot).unwrap_or(u32::MAX))
+            .collect()
+    }
+
+    fn open_of_block(
+        &self,
+        (start, end): (usize, usize),
+        query: usize,
+        thresholds: &[f32],
+        is_open: &mut [u64],
+    ) {
+        let slots = &self.grouping.slots()[start..end];
+        let mut floors = [f32::INFINITY; BLOCK];
+        let mut word = 0_u64;
+        for (at, slot) in slots.iter().enumerate() {
+            floors[at] = thresholds[*slot as usize];
+            word |= u64::from(floors[at] < f32::INFINITY) << at;
+        }
+        let (levels, query) = (self.bounds.levels, &self.bounds.queries[query]);
+        let mut dots = [0; BLOCK];
+        let dots = &mut dots[..end - start];
+        for level in 0..levels.count() {
+            if word == 0 {
+                return;
+            }
+            let mut more = [0; BLOCK];
+            let more = &mut more[..end - start];
+            let lines = levels.lines(level, start, end);
+            dots_into(query.planes(level), lines, word, more, self.set.kernels);
+            for (dot, more) in dots.iter_mut().zip(&*more) {
+                *dot += *more;
+            }
+            let (steps, residuals) = (levels.steps(), levels.residuals(level));
+            word &= reaching(
+                &floors,
+                query.bound(level),
+                dots,
+                &steps[start..end],
+                &residuals[start..end],
+            );
+        }
+        for bit in bits(word) {
+            let slot = slots[bit] as usize;
+            is_open[slot / BLOCK] |= 1 << (slot % BLOCK);
+        }
+    }
+}
+
+/// The rows, at most 64, whose upper bound reaches their own floor, as bits.
+fn reaching(
+    floors: &[f32; BLOCK],
+    bound: Bound,
+    dots: &[i32],
+    steps: &[f32],
+    residuals: &[f32],
+) -> u64 {
+    let mut word = 0;
+    let rows = dots.iter().zip(steps).zip(residuals).zip(floors);
+    for (at, (((dot, step), residual), floor)) in rows.enumerate() {
+        let (estimate, margin) = bound.of(*dot, *step, *residual);
+        word |= u64::from(estimate + margin >= *floor) << at;
+    }
+    word
+}

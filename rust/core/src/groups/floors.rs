@@ -1,0 +1,104 @@
+//! What a group must reach to be among the best, and which are the best.
+
+use crate::groups::{GroupSearch, Judged};
+
+/// Covers the roundings of a meaning that is computed from bounds, and of what is derived from it:
+/// a dozen operations on numbers of at most 2.
+const ROUNDING: f64 = 1e-9;
+
+/// The least score and meaning with which a group can still be among the best.
+#[derive(Clone, Copy, Debug)]
+pub struct Floors {
+    score: f64,
+    meaning: f64,
+}
+
+impl Floors {
+    /// The floors that the judged groups set.
+    pub fn of(judged: &[Judged], wanted: &GroupSearch<'_>) -> Self {
+        Self {
+            score: nth_best(judged.iter().map(|one| one.score), wanted.k),
+            meaning: nth_best(judged.iter().map(|one| one.meaning), wanted.near),
+        }
+    }
+
+    /// Whether a group of at most this meaning can be among the best.
+    pub fn admit(self, meaning: f64, prior: f64) -> bool {
+        let meaning = meaning + ROUNDING;
+        // The sum is rounded as that of the true meaning is, so it cannot fall below it.
+        meaning >= self.meaning || meaning + prior >= self.score
+    }
+
+    /// The meaning below which a group with this prior is not admitted.
+    fn need(self, prior: f64) -> f64 {
+        // What the sum of a meaning and a huge prior rounds away.
+        let rounding = (self.score.abs().max(prior.abs()) + 2.0) * f64::EPSILON * 4.0;
+        let need = if self.score == f64::NEG_INFINITY {
+            f64::NEG_INFINITY
+        } else {
+            self.score - prior - rounding
+        };
+        need.min(self.meaning) - ROUNDING
+    }
+
+    /// The cosine that one row of a group must have with one of the queries; `first` is at least the
+    /// cosine of the row at position 0 with that query, if there is one.
+    ///
+    /// A meaning lies between what two of the queries get, so one of these must be as high.
+    pub fn row_threshold(self, prior: f64, first: Option<f32>, passage_share: f64) -> f32 {
+        let need = self.need(prior);
+        let (base, share) = first.map_or((0.0, 1.0), |first| {
+            ((1.0 - passage_share) * f64::from(first), passage_share)
+        });
+        if base + share < need {
+            return f32::INFINITY;
+        }
+        // A smaller share would make roundings count.
+        if share < 1e-6 {
+            return f32::NEG_INFINITY;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the step down makes up for it"
+        )]
+        let threshold = ((need - base) / share - ROUNDING) as f32;
+        // A clamped cosine of -1 hides how low it was.
+        if threshold <= -1.0 {
+            return f32::NEG_INFINITY;
+        }
+        threshold.next_down()
+    }
+}
+
+/// The `n`-th largest number; minus infinity if there are fewer.
+fn nth_best(numbers: impl Iterator<Item = f64>, n: usize) -> f64 {
+    let mut numbers: Vec<_> = numbers.collect();
+    if numbers.len() < n {
+        return f64::NEG_INFINITY;
+    }
+    let (_, nth, _) = numbers.select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a));
+    *nth
+}
+
+/// The positions of the `count` largest numbers, in no particular order.
+pub fn largest(numbers: &[f64], count: usize) -> Vec<usize> {
+    let mut positions: Vec<_> = (0..numbers.len()).collect();
+    if count < positions.len() {
+        positions.select_nth_unstable_by(count, |a, b| numbers[*b].total_cmp(&numbers[*a]));
+        positions.truncate(count);
+    }
+    positions
+}
+
+/// The positions of the `count` best by `value`, ties by key, best first.
+pub fn best_first(judged: &[Judged], count: usize, value: impl Fn(&Judged) -> f64) -> Vec<usize> {
+    // `+ 0.0` makes -0.0 and 0.0 one value before the total order would tell them apart.
+    let rank = |at: usize| (value(&judged[at]) + 0.0, judged[at].key, judged[at].group);
+    let mut positions: Vec<_> = (0..judged.len()).collect();
+    positions.sort_unstable_by(|a, b| {
+        let (a, b) = (rank(*a), rank(*b));
+        b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2)))
+    });
+    positions.truncate(count);
+    positions
+}
