@@ -5,7 +5,7 @@ use crate::kernels::linear::{Layout, Linear, LinearPanel};
 use crate::kernels::norm::{AddNorm, NormWeights};
 use crate::kernels::quantize::{Quantize, RowHead};
 use crate::parallel::{Phase, Shared, Team, run_phases};
-use crate::scratch::{Member, Scratch};
+use crate::scratch::{Member, Parts, Scratch};
 use crate::simd::Level;
 
 /// Values above this many times the row's mean magnitude are multiplied in float32: on average 0.6
@@ -75,25 +75,24 @@ pub fn run_layer(
 ) {
     let (team, members) = team;
     let tokens = batch.x.len() / weights.hidden();
-    scratch.reserve(tokens, (weights.hidden(), weights.f1.outputs), members);
-    let Scratch {
+    let Parts {
         wide,
         narrow,
         middle,
         codes,
         heads,
         members,
-    } = scratch;
+    } = scratch.parts(tokens, (weights.hidden(), weights.f1.outputs), members);
     let run = Run {
         level,
         weights,
         batch,
         tokens,
-        wide: Shared::new(wide.as_mut_slice()),
-        narrow: Shared::new(narrow.as_mut_slice()),
-        middle: Shared::new(middle.as_mut_slice()),
-        codes: Shared::new(codes.as_mut_slice()),
-        heads: Shared::new(&mut heads[..tokens]),
+        wide: Shared::new(wide),
+        narrow: Shared::new(narrow),
+        middle: Shared::new(middle),
+        codes: Shared::new(codes),
+        heads: Shared::new(heads),
         out: Shared::new(out),
     };
     let rows = tokens.div_ceil(ROWS_CHUNK);

@@ -14,6 +14,7 @@ pub mod kernels;
 pub mod layer;
 mod ops;
 mod ort;
+mod pages;
 pub mod parallel;
 pub mod scratch;
 pub mod simd;

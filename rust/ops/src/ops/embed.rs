@@ -6,13 +6,15 @@ use ort_sys::ONNXTensorElementDataType as Code;
 
 use super::{TOKENS_MAX, offsets};
 use crate::kernels::norm::{EmbedToken, NormWeights};
-use crate::ort::{Constant, Element, KernelContext, KernelInfo, Op, OpError};
+use crate::ort::{Constant, Element, FileRows, KernelContext, KernelInfo, Op, OpError};
 use crate::simd::Level;
 
 /// `Embed(input_ids [T], offsets [n + 1], words [v, d] int8, word_scale [v], positions [p, d],
 /// norm [2, d]) -> x [T, d]`. Position row `i` belongs to the `i`-th token of each text.
 pub struct Embed {
     words: Constant<i8>,
+    /// Where the words' rows are read from, if they are mapped from a file.
+    file: Option<FileRows>,
     word_scale: Constant<f32>,
     positions: Constant<f32>,
     norm: Constant<f32>,
@@ -30,8 +32,10 @@ impl Op for Embed {
     ];
 
     fn new(info: &KernelInfo<'_>) -> Result<Self, OpError> {
+        let words = info.constant(2, "words", 2)?;
         let op = Self {
-            words: info.constant(2, "words", 2)?,
+            file: FileRows::behind(words.get(), words.shape()[1]),
+            words,
             word_scale: info.constant(3, "word_scale", 1)?,
             positions: info.constant(4, "positions", 2)?,
             norm: info.constant(5, "norm", 2)?,
@@ -63,10 +67,12 @@ impl Op for Embed {
         let out = context.output([ids.len(), width])?;
         let (gain, shift) = self.norm.get().split_at(width);
         let weights = NormWeights { gain, shift };
+        let mut row = vec![0; width];
         for text in offsets.windows(2) {
             for (position, token) in (text[0]..text[1]).enumerate() {
+                let codes = self.word(ids[token], &mut row)?;
                 Level::best().run(EmbedToken {
-                    codes: &self.words.get()[ids[token] * width..][..width],
+                    codes,
                     scale: self.word_scale.get()[ids[token]],
                     position: &self.positions.get()[position * width..][..width],
                     weights,
@@ -75,6 +81,19 @@ impl Op for Embed {
             }
         }
         Ok(())
+    }
+}
+
+impl Embed {
+    /// The codes of word `id`, read into `row` if they come from a file.
+    fn word<'a>(&'a self, id: usize, row: &'a mut [i8]) -> Result<&'a [i8], OpError> {
+        let Some(file) = &self.file else {
+            return Ok(&self.words.get()[id * row.len()..][..row.len()]);
+        };
+        match file.read(id, row) {
+            Ok(()) => Ok(row),
+            Err(error) => Err(OpError::failed(format!("words: cannot be read: {error}"))),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::num::NonZero;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use ort_sys::ONNXTensorElementDataType as Code;
 
@@ -12,7 +12,7 @@ use crate::kernels::linear::Linear;
 use crate::kernels::norm::NormWeights;
 use crate::layer::{Batch, LayerWeights, run_layer};
 use crate::ort::{Constant, Element, KernelContext, KernelInfo, Op, OpError};
-use crate::scratch::Scratch;
+use crate::scratch;
 use crate::simd::{LANES, Level, PANEL};
 
 /// `EncoderLayer(x [T, d], offsets [n + 1], bias [heads, 2 p - 1], norm1 [2, d], norm2 [2, d],
@@ -172,14 +172,14 @@ impl Op for EncoderLayer {
         let (x, tokens) = token_vectors(context, 0, hidden)?;
         let offsets = offsets(context, 1, tokens, self.longest())?;
         let out = context.output([tokens, hidden])?;
-        let mut scratch = take_scratch();
+        let mut scratch = scratch::take(tokens, (hidden, weights.f1.outputs));
         let batch = Batch {
             x,
             offsets: &offsets,
         };
         let team = (&*context as &dyn crate::parallel::Team, members());
         run_layer(Level::best(), team, &weights, batch, &mut scratch, out);
-        give_back(scratch);
+        scratch::give_back(scratch);
         Ok(())
     }
 }
@@ -193,26 +193,4 @@ fn members() -> usize {
             .map_or(1, NonZero::get)
             .min(64)
     })
-}
-
-/// Working memory waiting for the next layer or run: of this size and number at most, so that one
-/// long batch does not stay in memory for ever.
-static IDLE: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
-const IDLE_BYTES_MAX: usize = 16 << 20;
-const IDLE_MAX: usize = 4;
-
-fn take_scratch() -> Scratch {
-    IDLE.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .pop()
-        .unwrap_or_default()
-}
-
-fn give_back(scratch: Scratch) {
-    if scratch.bytes() <= IDLE_BYTES_MAX {
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
-            idle.push(scratch);
-        }
-    }
 }

@@ -7,6 +7,7 @@ use ort_sys::ONNXTensorElementDataType as Code;
 use super::{TOKENS_MAX, offsets, token_vectors};
 use crate::kernels::pool::PoolText;
 use crate::ort::{Element, KernelContext, KernelInfo, Op, OpError};
+use crate::scratch;
 use crate::simd::Level;
 
 /// `PoolNormalize(x [T, d], offsets [n + 1]) -> embeddings [n, d]`, each of unit length.
@@ -25,6 +26,8 @@ impl Op for PoolNormalize {
         let width = shape.last().copied().unwrap_or(0);
         let (x, tokens) = token_vectors(context, 0, width)?;
         let offsets = offsets(context, 1, tokens, TOKENS_MAX)?;
+        // No layer follows.
+        scratch::release_large();
         let out = context.output([offsets.len() - 1, width])?;
         for (text, out) in offsets.windows(2).zip(out.chunks_exact_mut(width.max(1))) {
             let rows = &x[text[0] * width..text[1] * width];

@@ -1,9 +1,11 @@
 //! The border to ONNX Runtime's C API: statuses, tensors, operators. All raw pointers end here.
 
 mod custom_op;
+mod file_rows;
 mod tensor;
 
 pub use custom_op::{Op, table};
+pub use file_rows::FileRows;
 pub use tensor::{Constant, Element, KernelContext, KernelInfo};
 
 use std::ffi::CString;
