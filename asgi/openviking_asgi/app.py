@@ -26,7 +26,7 @@ from openviking_asgi.metrics import Metrics
 from openviking_asgi.openapi import build_document
 from openviking_asgi.operation import Services
 from openviking_asgi.routes import OPERATIONS
-from openviking_asgi.routing import PathRoute
+from openviking_asgi.routing import PathRoute, direct_routes
 from openviking_asgi.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -59,9 +59,13 @@ def create_app(
         The application; ``app.state.services`` holds its parts.
     """
     services = _services(source, server or Server())
+    routes = _routes(services)
+    gate = Middleware(
+        Gate, direct=direct_routes(routes), metrics=services.metrics, log_request=log_request
+    )
     app = Starlette(
-        routes=_routes(services),
-        middleware=[Middleware(Gate, metrics=services.metrics, log_request=log_request)],
+        routes=routes,
+        middleware=[gate],
         exception_handlers={HTTPException: _pass_on},
         lifespan=_lifespan(services),
     )

@@ -15,6 +15,8 @@ from openviking_asgi.errors import LateError, problem_of, render
 from openviking_asgi.exchange import KEY, ClientGoneError, Exchange
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from openviking_asgi.metrics import Metrics
@@ -34,12 +36,20 @@ class Gate:
 
     Args:
         app: the application within.
+        direct: by method and path as sent, who answers without the application within.
         metrics: counts each request.
         log_request: writes the line of each request; None writes none.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, log_request: RequestLog | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        direct: Mapping[tuple[str, bytes], ASGIApp],
+        metrics: Metrics,
+        log_request: RequestLog | None,
+    ) -> None:
         self._app = app
+        self._direct = direct
         self._metrics = metrics
         self._log_request = log_request
 
@@ -52,7 +62,7 @@ class Gate:
         relay = _Relay(exchange, send)
         self._metrics.begin_request()
         try:
-            await self._app(scope, receive, relay)
+            await self._find(scope)(scope, receive, relay)
         except ClientGoneError:
             exchange.status = 499
         except asyncio.CancelledError:
@@ -66,6 +76,11 @@ class Gate:
         finally:
             self._metrics.end_request()
             self._finish(exchange)
+
+    def _find(self, scope: Scope) -> ASGIApp:
+        if scope.get("root_path"):
+            return self._app
+        return self._direct.get((scope["method"], scope.get("raw_path", b"")), self._app)
 
     def _finish(self, exchange: Exchange) -> None:
         seconds = exchange.seconds

@@ -9,22 +9,64 @@ The usual request arrives in one piece and arms no timer at all.
 
 from __future__ import annotations
 
+import asyncio
 from os import urandom
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from openviking_asgi.errors import Problem, render
 from openviking_asgi.limits import Connections
 
-if TYPE_CHECKING:
-    import asyncio
+# The first bytes of every status line but those of interim answers (1xx).
+_FINAL = (b"HTTP/1.1 2", b"HTTP/1.1 3", b"HTTP/1.1 4", b"HTTP/1.1 5")
+
+_JOINED_BYTES_MAX = 1 << 16
+"""Longest piece of a body that is copied behind its head."""
 
 _MALFORMED = (400, "malformed", "not a valid HTTP/1.1 request")
 
 
 class _HeadTooLargeError(Exception):
     """Raised inside a parser callback, which is the only way to stop httptools."""
+
+
+class Joiner(asyncio.Transport):
+    """A transport that sends an answer's head together with the first piece of its body.
+
+    Two writes are two system calls, and the first one wakes the client for a head that it cannot
+    use yet. A head without a body is sent alone at the loop's next turn.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]
+        self.abort = transport.abort  # type: ignore[method-assign]
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        """Send *data*, unless it is the head of a final answer, which is kept a moment."""
+        if len(data) > _JOINED_BYTES_MAX:
+            self._flush()
+        elif self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_FINAL):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is kept, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head and not self._transport.is_closing():
+            self._transport.write(self._head)
+        self._head = b""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -54,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it if there are too many."""
         super().connection_made(transport)
+        self.transport = Joiner(transport, self.loop)
         if len(self.connections) > self.limits.count_max:
             self._refuse(
                 503, "overloaded", f"more than {self.limits.count_max} connections are open"

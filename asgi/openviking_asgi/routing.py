@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.routing import Match, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -52,6 +52,25 @@ class PathRoute(Route):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse the method."""
         await self.app(scope, receive, send)
+
+
+def direct_routes(routes: Sequence[PathRoute]) -> dict[tuple[str, bytes], ASGIApp]:
+    """Return who answers a method at a path without parameters, as the request line has both.
+
+    Most requests can so be answered without asking route after route. A path that is written in
+    another way (``/%73kills``), and a method that is refused, are for the routes.
+    """
+    found: dict[tuple[str, bytes], ASGIApp] = {}
+    for route in routes:
+        if route.param_convertors:
+            continue
+        for method in route.methods or ():
+            raw_path = route.path.encode("ascii")
+            scope = {"type": "http", "method": method, "path": route.path, "raw_path": raw_path}
+            first = next(one for one in routes if one.matches(scope)[0] is Match.FULL)
+            if first is route:
+                found[method, raw_path] = route.app
+    return found
 
 
 def _with_marks(raw_path: bytes) -> str:

@@ -92,8 +92,11 @@ class CachedEncoder:
                 else:
                     known[key] = entry
         if len(keys) == 1 and known:
-            return _one_hit(known[keys[0]])
+            return _one(known[keys[0]], cached=_YES)
         found = self._obtain(missing, texts)
+        if len(keys) == 1:
+            landing = found[keys[0]]
+            return _one(landing.entry, cached=_YES if landing.is_cached else _NO)
         found |= {key: Landing(entry, is_cached=True) for key, entry in known.items()}
         return _assemble([found[key] for key in keys], self.dim)
 
@@ -222,15 +225,15 @@ def _own_row(row: NDArray[np.float32]) -> NDArray[np.float32]:
     return vector
 
 
-def _one_hit(entry: CachedEmbedding) -> Embeddings:
-    """Answer for a single known text without copying: the most frequent case of a server."""
+def _one(entry: CachedEmbedding, *, cached: NDArray[np.bool_]) -> Embeddings:
+    """Answer for a single text without copying: the most frequent case of a server."""
     counts = np.array([entry.token_count], dtype=np.int64)
     counts.flags.writeable = False
     return Embeddings(
         vectors=entry.vector.reshape(1, -1),
         token_counts=counts,
         truncated=_YES if entry.is_truncated else _NO,
-        cached=_YES,
+        cached=cached,
     )
 
 

@@ -221,12 +221,12 @@ class Encoder:
     def _embed(self, tokens: list[Tokens], deadline_s: float | None) -> Embeddings:
         if deadline_s is None:
             deadline_s = self.deadline_s
-        return Embeddings(
-            vectors=self._scheduler.encode([text.ids for text in tokens], deadline_s),
-            token_counts=np.array([len(text.ids) for text in tokens], dtype=np.int64),
-            truncated=np.array([text.truncated for text in tokens], dtype=np.bool_),
-            cached=np.zeros(len(tokens), dtype=np.bool_),
-        )
+        # Before the model, not after it: its weights take the place of all else in the caches.
+        token_counts = np.array([len(text.ids) for text in tokens], dtype=np.int64)
+        truncated = np.array([text.truncated for text in tokens], dtype=np.bool_)
+        cached = np.zeros(len(tokens), dtype=np.bool_)
+        vectors = self._scheduler.encode([text.ids for text in tokens], deadline_s)
+        return Embeddings(vectors, token_counts, truncated, cached)
 
 
 def _open_session(folder: Path, manifest: Manifest, threads: int) -> TokenSession:

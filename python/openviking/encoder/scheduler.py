@@ -117,11 +117,10 @@ class Scheduler:
             raise EncoderError("the encoder was opened before this process forked; open a new one")
         if not token_ids:
             return np.zeros((0, self._dim), dtype=np.float32)
-        is_patient = deadline_s is None or deadline_s >= _PATIENT_S
-        call, is_own = self._admit(token_ids, is_patient=is_patient)
+        if self._claim(token_ids, deadline_s):
+            return self._run_own(token_ids)
+        call = self._admit(token_ids)
         try:
-            if is_own:
-                self._run_own(call)
             return call.done.result(deadline_s)
         except TimeoutError as error:
             raise OverloadedError(
@@ -145,14 +144,44 @@ class Scheduler:
             if worker is not threading.current_thread():
                 worker.join()
 
-    def _admit(
-        self, token_ids: Sequence[NDArray[np.int64]], *, is_patient: bool
-    ) -> tuple[Call, bool]:
-        """Let a call in; also tells whether its thread has claimed the short lane to compute it."""
+    def _claim(self, token_ids: Sequence[NDArray[np.int64]], deadline_s: float | None) -> bool:
+        """Reserve the short lane for a call whose thread shall compute it, if that can be."""
+        is_patient = deadline_s is None or deadline_s >= _PATIENT_S
+        if not is_patient or not self._is_short(token_ids):
+            return False
+        with self._lock:
+            if self._is_closed or not self._short.try_claim():
+                return False
+            self.calls_admitted += 1
+            return True
+
+    def _run_own(self, token_ids: Sequence[NDArray[np.int64]]) -> Vectors:
+        """Compute a call in the thread that brought it, then leave the lane to the worker.
+
+        What lies behind the model is as little as can be: its weights have just taken the place of
+        everything else in the caches, and every line of code comes from memory again.
+        """
+        started = time.perf_counter()
+        tokens = 0
+        try:
+            vectors = self._run(token_ids)
+            tokens = sum(map(len, token_ids))
+        finally:
+            elapsed_s = time.perf_counter() - started
+            with self._lock:
+                self._note_rate(tokens, elapsed_s)
+                self._short.release()
+                if self._short.calls or self._is_closed:
+                    self._short.ready.notify_all()
+        return vectors
+
+    def _is_short(self, token_ids: Sequence[NDArray[np.int64]]) -> bool:
+        return len(token_ids) <= ROWS_MAX and sum(map(len, token_ids)) <= self._short_tokens
+
+    def _admit(self, token_ids: Sequence[NDArray[np.int64]]) -> Call:
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
         tokens = int(lengths.sum())
-        is_small = len(token_ids) <= ROWS_MAX
-        if is_small and tokens <= self._batch_tokens:
+        if len(token_ids) <= ROWS_MAX and tokens <= self._batch_tokens:
             batches = [np.arange(len(token_ids))]
         else:
             batches = list(self._plan(lengths, tokens_max=self._batch_tokens, rows_max=ROWS_MAX))
@@ -164,7 +193,7 @@ class Scheduler:
             tokens=tokens,
             done=Future(),
         )
-        lane = self._short if is_small and tokens <= self._short_tokens else self._bulk
+        lane = self._short if self._is_short(token_ids) else self._bulk
         with self._lock:
             if self._is_closed:
                 raise EncoderError("the encoder is closed; open a new one")
@@ -174,22 +203,10 @@ class Scheduler:
                     retry_after_s=self._retry_after_s(),
                 )
             self.calls_admitted += 1
-            if is_patient and lane is self._short and self._short.try_claim():
-                return call, True
             lane.calls.append(call)
             self._tokens_waiting += tokens
             lane.ready.notify()
-        return call, False
-
-    def _run_own(self, call: Call) -> None:
-        """Compute *call* in the thread that brought it, then leave the lane to the worker."""
-        try:
-            self._timed([(call, call.batches.popleft())])
-        finally:
-            with self._lock:
-                self._short.release()
-                if self._short.calls or self._is_closed:
-                    self._short.ready.notify_all()
+        return call
 
     def _start(self, name: str, lane: BulkLane) -> threading.Thread:
         name = f"openviking-encoder-{name}"
@@ -209,10 +226,13 @@ class Scheduler:
         """Compute *batch*, and remember how many tokens there are in a second."""
         started = time.perf_counter()
         tokens = self._finish(batch)
-        elapsed_s = max(time.perf_counter() - started, 1e-6)
+        elapsed_s = time.perf_counter() - started
         with self._lock:
-            self._tokens_per_s *= _RATE_MEMORY
-            self._tokens_per_s += (1 - _RATE_MEMORY) * tokens / elapsed_s
+            self._note_rate(tokens, elapsed_s)
+
+    def _note_rate(self, tokens: int, elapsed_s: float) -> None:
+        self._tokens_per_s *= _RATE_MEMORY
+        self._tokens_per_s += (1 - _RATE_MEMORY) * tokens / max(elapsed_s, 1e-6)
 
     def _next_batch(self, lane: BulkLane) -> Batch:
         """Wait for work; an empty batch means that the scheduler is closed and the lane drained."""
