@@ -13,6 +13,7 @@ from benches.tasks import corpus_key
 
 from openviking.encoder.fake import HashingEncoder
 from openviking.evaluation import LabelledQuery, evaluate_stored, read_questions
+from openviking.retrieval.background import SENTENCES
 from openviking.skills import Skills
 from openviking.store import SqliteStore
 from openviking.types import Skill
@@ -70,6 +71,14 @@ def test_stored_skills_are_measured_beside_other_ways():
         "wrong": 0.0, "right": 1.0, "words": 1.0, "vectors": 1.0, "fused": 1.0, "search": 1.0,
     }  # fmt: skip
     assert (report.skills, report.queries, report.unanswerable) == (2, 1, 1)
+
+
+def test_the_held_out_questions_are_answered_by_nothing_and_are_not_those_of_the_rule():
+    found = read_questions(SETS[0].parent / "none-fits", frozenset())
+
+    assert len(found) == 182
+    assert not any(query.right for query in found)
+    assert {query.text for query in found}.isdisjoint(SENTENCES)
 
 
 @pytest.mark.parametrize("folder", SETS, ids=lambda folder: folder.name)

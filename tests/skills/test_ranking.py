@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from openviking.retrieval.background import LIKE_SENTENCES, SENTENCES
-from openviking.retrieval.fusion import WORDS_WEIGHT
+from openviking.encoder.fake import HashingEncoder
+from openviking.retrieval.background import LIKE_SENTENCES, SENTENCES, Background
+from openviking.retrieval.fusion import WORDS_WEIGHT, fused_score
 from openviking.skills import Skills, Why, scoring
 from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
+from openviking.skills.ranking import best_signals
 from openviking.types import Skill
 from openviking.vectors import search
 
 if TYPE_CHECKING:
-    from openviking.encoder.fake import HashingEncoder
+    from numpy.typing import NDArray
+
     from openviking.skills import SkillHit
     from openviking.store import SqliteStore
-    from openviking.types import WordMatch
+    from openviking.types import Vectors, WordMatch
 
 WORDS = [f"topic{at}" for at in range(40)]
 QUERIES = [
@@ -111,10 +114,12 @@ def plain_search(
     score = {i: meaning[i] + WORDS_WEIGHT * bm25.get(i, 0.0) for i in meaning}
     ranked = sorted(near, key=lambda i: (-meaning[i], i))
     usual = encoder.encode(SENTENCES).vectors
+    top = min(score, key=lambda i: (-score[i], i))
+    shown = [row for row, i in enumerate(held.skill_ids) if i in everyone]
     evidence = scoring.fit_evidence(
-        max(meaning.values(), default=-1.0),
-        matches[0].score if matches else 0.0,
-        float(np.mean([max(one @ held.vectors[first[i]] for i in everyone) for one in usual])),
+        meaning[top],
+        bm25.get(top, 0.0),
+        float((usual @ held.vectors[shown].T).max(axis=1).mean()),
         float(np.mean(sorted(usual @ vectors[0])[-LIKE_SENTENCES:])),
     )
     if evidence < scoring.FIT_MIN:
@@ -169,6 +174,26 @@ def test_rankings_and_hits_agree(stocked: Skills):
         assert not by_meaning or by_meaning[0].skill.id == rankings.vectors[0]
         by_words = [hit for hit in hits if hit.why.lexical_rank == 1]
         assert not by_words or by_words[0].skill.id == rankings.words[0]
+
+
+def test_fitness_looks_at_meaning_and_words_of_one_skill():
+    meanings, words = np.array([0.2, 0.3, 0.1]), np.array([20.0, 0.0, 30.0])
+
+    assert best_signals(meanings, words, fused_score(meanings, words)) == (0.2, 20.0)
+    assert best_signals(np.zeros(0), np.zeros(0), np.zeros(0)) == (-1.0, 0.0)
+
+
+def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():
+    encoder = HashingEncoder()
+    background = Background(encoder)
+    said = encoder.encode(SENTENCES).vectors
+
+    def nearest(queries: Vectors) -> NDArray[np.float32]:
+        cosines: NDArray[np.float32] = (queries @ said[:2].T).max(axis=1)
+        return cosines
+
+    assert background.usual_best(nearest) == pytest.approx(nearest(said).mean())
+    assert background.usual_best(lambda _: np.zeros(0, np.float32)) == 0.0
 
 
 def test_the_best_part_of_a_request_adds_a_share_of_its_words():

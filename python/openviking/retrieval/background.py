@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
     from openviking.types import TextEncoder, Vectors
+
+    BestCosines: TypeAlias = Callable[[Vectors], NDArray[np.float32]]
+    """Queries (q, dim) -> the highest cosine that a collection gives to each, (q,), or none."""
 
 SENTENCES = (
     "hello there",
@@ -103,12 +109,11 @@ class Background:
         """
         return float(np.sort(self._vectors @ query)[-LIKE_SENTENCES:].mean())
 
-    def usual_best(self, rows: Vectors) -> float:
-        """Return the mean, over the sentences, of the highest cosine that *rows* give; 0 if none.
+    def usual_best(self, nearest: BestCosines) -> float:
+        """Return the mean, over the sentences, of the highest cosine in a collection; 0 if none.
 
         Args:
-            rows: (n, dim) float32, unit length, the summaries of a collection.
+            nearest: looks the sentences up among all passages of the collection.
         """
-        if not len(rows):
-            return 0.0
-        return float((self._vectors @ rows.T).max(axis=1).mean())
+        cosines = nearest(self._vectors)
+        return float(cosines.mean()) if cosines.size else 0.0

@@ -105,7 +105,8 @@ class Catalog:
             for entry in fresh:
                 old.append(entries.get(entry.skill.id))
                 entries[entry.skill.id] = entry
-            self._snapshot = make_snapshot(entries, self._snapshot.version + 1)
+            version = self._snapshot.version + 1
+            self._snapshot = make_snapshot(entries, version, self._best_cosines)
             stale = [entry.rows for entry in old if entry is not None and entry.row_count]
             if stale:
                 self._index.remove(np.concatenate(stale))
@@ -134,6 +135,11 @@ class Catalog:
             nearest = self._nearest(snapshot, queries, k, allow)
             if self._snapshot is snapshot:
                 return snapshot, nearest
+
+    def _best_cosines(self, queries: Vectors) -> NDArray[np.float32]:
+        """Return the highest cosine of any passage and each of *queries*; nothing if none."""
+        _, cosines = self._index.search(queries, 1)
+        return cosines.ravel()
 
     def _nearest(
         self, snapshot: Snapshot, queries: Vectors, k: int, allow: RowIds | None

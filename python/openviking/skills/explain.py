@@ -14,6 +14,7 @@ from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import scoring
 from openviking.skills.explanation import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.passages import summary_text
+from openviking.skills.ranking import best_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +65,7 @@ def explain_ranking(
 
 
 def _fitness(ranking: Ranking, background: Background) -> Fitness:
-    best = float(ranking.meanings.max(initial=-1.0))
-    words = ranking.evidence.words
-    best_words = words.scores[0] if len(words) else 0.0
+    best, best_words = best_signals(ranking.meanings, ranking.words, ranking.scores)
     usual = ranking.snapshot.usual_best(background)
     like = background.resemblance(ranking.evidence.vectors[0])
     counted = min(best_words, scoring.WORDS_EVIDENCE_MAX)
@@ -80,9 +79,10 @@ def _fitness(ranking: Ranking, background: Background) -> Fitness:
         resemblance=like,
         best_words=best_words,
         sum=(
-            f"{ranking.fitness:.3f} = best meaning {best:.3f} - usual best {usual:.3f} - "
-            f"{scoring.RESEMBLANCE_SHARE} x likeness to small talk {like:.3f} + "
-            f"{WORDS_WEIGHT} x bm25 {counted:.2f}; {relation} {scoring.FIT_MIN}"
+            f"{ranking.fitness:.3f} = best skill's meaning {best:.3f} + "
+            f"{WORDS_WEIGHT} x its bm25 {counted:.2f} - usual best {usual:.3f} - "
+            f"{scoring.RESEMBLANCE_SHARE} x likeness to small talk {like:.3f}; "
+            f"{relation} {scoring.FIT_MIN}"
         ),
     )
 

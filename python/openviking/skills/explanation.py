@@ -11,12 +11,12 @@ class Fitness:
 
     Attributes:
         is_fit: whether ``evidence`` reaches ``threshold``.
-        evidence: best - usual_best - share of resemblance + words.
+        evidence: best + share of best_words - usual_best - share of resemblance.
         threshold: from which a query is answered.
-        best: highest meaning of any skill.
-        usual_best: highest meaning that small talk and the like get here on average.
+        best: meaning of the skill with the highest score.
+        usual_best: highest cosine that a passage here gives to small talk and the like, on average.
         resemblance: cosine of the query and the sentences of small talk most like it.
-        best_words: highest bm25 of any skill.
+        best_words: bm25 of the skill with the highest score.
         sum: the same, spelled out.
     """
 

@@ -182,14 +182,23 @@ def rank_skills(snapshot: Snapshot, evidence: Evidence, background: Background) 
     scores = fused_score(meanings, bm25)
     fitting = (scores >= scoring.SCORE_MIN).nonzero()[0]
     fitness = scoring.fit_evidence(
-        float(meanings.max(initial=-1.0)),
-        words.scores[0] if len(words) else 0.0,
+        *best_signals(meanings, bm25, scores),
         snapshot.usual_best(background),
         background.resemblance(evidence.vectors[0]),
     )
     # Candidates stand in the order of their ids, so a stable sort breaks ties by id.
     order = fitting[(-scores[fitting]).argsort(kind="stable")]
     return Ranking(snapshot, candidates, meanings, bm25, scores, order, near, fitness, evidence)
+
+
+def best_signals(
+    meanings: NDArray[np.float64], words: NDArray[np.float64], scores: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return meaning and bm25 of the candidate with the highest score, ties by id."""
+    if not scores.size:
+        return -1.0, 0.0
+    at = int(scores.argmax())
+    return float(meanings[at]), float(words[at])
 
 
 def _candidates(

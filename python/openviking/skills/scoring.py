@@ -59,12 +59,12 @@ UNKNOWN_MEANING = 0.25
 RESEMBLANCE_SHARE = 0.75
 """Share of a query's likeness to small talk and the like that counts against it."""
 
-FIT_MIN = -0.065
-"""Evidence from which a query is about the skills: about one real request in eighty is below."""
+FIT_MIN = -0.14
+"""Evidence from which a query is about the skills: one real request in two hundred is below."""
 
 WORDS_EVIDENCE_MAX = 25.0
-"""bm25 points of the best lexical match that are counted when fitness is judged: a sentence whose
-rare words all occur."""
+"""bm25 points of the best skill that are counted when fitness is judged: a sentence whose rare
+words all occur. The longer a tale, the more words of it stand somewhere by chance."""
 
 
 def meaning_score(
@@ -97,14 +97,17 @@ def fit_evidence(best: float, best_words: float, usual_best: float, resemblance:
     """Return how much speaks for a query being about the skills at all; from ``FIT_MIN`` it is.
 
     The evidence is what the best skill has over what this collection gives to anybody, less a share
-    of the query's likeness to what is no task, plus its rare words. Because the collection itself
-    sets the bar, one threshold serves 60 skills and 3,000.
+    of the query's likeness to what is no task. Meaning and words are those of one skill: that one
+    is near and another has a word tells nothing. Because the collection itself sets the bar, one
+    threshold serves 12 skills and 3,000: where skills have long bodies, some passage is a little
+    like anything, and real requests find more in them too.
 
     Args:
-        best: highest meaning of any skill.
-        best_words: highest bm25 of any skill.
-        usual_best: highest meaning that a sentence that is no task gets on average.
+        best: meaning of the skill with the highest score.
+        best_words: its bm25.
+        usual_best: highest cosine that a passage here gives to a sentence that is no task, on
+            average.
         resemblance: cosine of the query and the sentences of that kind which are most like it.
     """
     words = WORDS_WEIGHT * min(best_words, WORDS_EVIDENCE_MAX)
-    return best - usual_best - RESEMBLANCE_SHARE * resemblance + words
+    return best + words - usual_best - RESEMBLANCE_SHARE * resemblance

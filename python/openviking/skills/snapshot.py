@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from openviking.retrieval.background import Background
+    from openviking.retrieval.background import Background, BestCosines
     from openviking.types import RowIds, Skill, Vectors
 
 Part = Literal["summary", "example", "body"]
@@ -109,6 +109,7 @@ class Snapshot:
         by_path: file -> id, for skills that come from files.
         children: parent id -> ids of its sub-skills, sorted; those that are switched off left out.
         version: counts the changes of skills; a usage count is none.
+        nearest: highest cosines among the passages; None if there are no passages.
 
     What else follows from the entries is computed when it is first asked for.
     """
@@ -118,6 +119,7 @@ class Snapshot:
     by_path: Mapping[str, str]
     children: Mapping[str, tuple[str, ...]]
     version: int = 0
+    nearest: BestCosines | None = None
     _rows_by_category: dict[str, RowIds] = field(default_factory=dict)
     _ids_by_category: dict[str, frozenset[str]] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -172,9 +174,11 @@ class Snapshot:
         return self._summaries[0]
 
     def usual_best(self, background: Background) -> float:
-        """Return the best cosine that these skills give to what is no task."""
+        """Return the best cosine that a passage of these skills gives to what is no task."""
+        if self.nearest is None:
+            return 0.0
         if background not in self._usual_best:
-            self._usual_best[background] = background.usual_best(self.summaries().rows)
+            self._usual_best[background] = background.usual_best(self.nearest)
         return self._usual_best[background]
 
     def ids_of(self, category: str) -> frozenset[str]:
@@ -228,7 +232,9 @@ def empty_snapshot() -> Snapshot:
     return Snapshot({}, (), {}, {})
 
 
-def make_snapshot(entries: Mapping[str, Entry], version: int) -> Snapshot:
+def make_snapshot(
+    entries: Mapping[str, Entry], version: int, nearest: BestCosines | None = None
+) -> Snapshot:
     """Derive what a snapshot holds from its entries."""
     ids = tuple(sorted(entries))
     children: dict[str, list[str]] = {}
@@ -242,4 +248,4 @@ def make_snapshot(entries: Mapping[str, Entry], version: int) -> Snapshot:
         if is_shown and parent is not None and parent in entries and parent != skill_id:
             children.setdefault(parent, []).append(skill_id)
     families = {parent: tuple(found) for parent, found in children.items()}
-    return Snapshot(entries, ids, by_path, families, version)
+    return Snapshot(entries, ids, by_path, families, version, nearest)
