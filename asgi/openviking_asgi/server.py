@@ -27,6 +27,7 @@ from openviking.errors import ConfigError
 from openviking_asgi.app import create_app
 from openviking_asgi.limits import Connections
 from openviking_asgi.log import configure
+from openviking_asgi.pages import release_code_pages
 from openviking_asgi.protocol import guarded
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def _open_configured(settings: Settings) -> Engine:
     try:
         engine.warm()
         engine.start_watching()
+        release_code_pages()
     except BaseException:
         engine.close()
         raise
