@@ -73,7 +73,7 @@ def test_stored_skills_are_measured_beside_other_ways():
     assert (report.skills, report.queries, report.unanswerable) == (2, 1, 1)
 
 
-def test_the_held_out_questions_are_answered_by_nothing_and_are_not_those_of_the_rule():
+def test_questions_that_nothing_answers_are_not_the_sentences_of_the_rule():
     found = read_questions(SETS[0].parent / "none-fits", frozenset())
 
     assert len(found) == 182
