@@ -69,9 +69,9 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
     settings = state.settings()
     _check_folders(settings)
     from openviking.cli.model import require
-    from openviking.encoder.allocator import use_few_arenas
+    from openviking.encoder.allocator import spare_memory
 
-    use_few_arenas()
+    spare_memory()
 
     with _ending_on_sigterm():
         require(settings, is_pulling=is_pulling)
