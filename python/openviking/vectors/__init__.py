@@ -119,7 +119,7 @@ class RowSet:
     The search scans one byte per number and rescores in float32 what a proved error bound cannot
     exclude, so its hits and scores are those of a float32 scan. Where rows of at least 512 columns
     lie near a subspace, as embeddings of texts do, a thread finds that out soon after there are
-    8,192 of them, and a search then scans 256 bytes of each. Memory per row: five bytes per column,
+    3,072 of them, and a search then scans 256 bytes of each. Memory per row: five bytes per column,
     then four and 384 in all, and some forty for the id. Searches run together; a change runs alone,
     and one that is refused has changed nothing.
 

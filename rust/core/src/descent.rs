@@ -72,8 +72,8 @@ impl Pass<'_> {
         queries: &[AxisQuery],
         blocks: impl Iterator<Item = usize>,
     ) -> Vec<Seen> {
-        // Half as many again as are asked for: the k-th of their scores is close to that of all.
-        let likely = self.k + self.k / 2 + 16;
+        // Some more than are asked for: the k-th of their scores is close to that of all.
+        let likely = self.k + self.k / 8 + 6;
         let seen = || Seen {
             heads: Vec::with_capacity(self.blocks()),
             likely: Survivors::new(likely),

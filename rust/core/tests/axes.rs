@@ -211,16 +211,16 @@ fn axes_are_orthonormal_and_project_alike_on_every_level() {
 fn rows_of_every_direction_keep_their_plain_codes() {
     let kernels = Kernels::best();
     let mut random = Noise(9);
-    let numbers: Vec<_> = (0..8_200).flat_map(|_| random.row()).collect();
+    let numbers: Vec<_> = (0..3_200).flat_map(|_| random.row()).collect();
     let numbers = unit(&numbers);
     let mut set = RowSet::new(DIM, kernels).unwrap();
     let staged = |ids: std::ops::Range<i64>| {
         let span = ids.start as usize * DIM..ids.end as usize * DIM;
         Staged::new(ids.collect(), numbers[span].to_vec(), DIM, kernels).unwrap()
     };
-    set.add(staged(0..8_000)).unwrap();
+    set.add(staged(0..3_000)).unwrap();
     assert_eq!(set.sample(), None, "few rows");
-    set.add(staged(8_000..8_200)).unwrap();
+    set.add(staged(3_000..3_200)).unwrap();
     let sample = set.sample().unwrap();
     let axes = Axes::fit(
         Matrix::new("rows", &sample, sample.len() / DIM, DIM).unwrap(),

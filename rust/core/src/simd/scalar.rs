@@ -134,25 +134,54 @@ pub fn max_abs(a: &[f32]) -> f32 {
 #[inline(always)]
 pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
     let step = f64::from(step);
-    let inverse = if step == 0.0 { 0.0 } else { 1.0 / step };
-    let limit = f64::from(limit);
+    let scale = Scale {
+        step,
+        inverse: if step == 0.0 { 0.0 } else { 1.0 / step },
+        limit: f64::from(limit),
+    };
     let mut sums = [0.0; WIDE];
-    for (numbers, codes) in a.chunks(WIDE).zip(out.chunks_mut(WIDE)) {
-        for ((x, code), sum) in numbers.iter().zip(codes).zip(&mut sums) {
-            let x = f64::from(*x);
-            let rounded = (x * inverse).round_ties_even().clamp(-limit, limit);
-            let residual = x - step * rounded;
-            *sum += residual * residual;
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "clamped to the int16 limit"
-            )]
-            {
-                *code = rounded as i16;
-            }
+    let (blocks, tail) = a.as_chunks::<WIDE>();
+    let (codes, last_codes) = out.as_chunks_mut::<WIDE>();
+    for (block, codes) in blocks.iter().zip(codes) {
+        round_block(block, &scale, codes, &mut sums);
+    }
+    let (mut last, mut rounded) = ([0.0; WIDE], [0; WIDE]);
+    last[..tail.len()].copy_from_slice(tail);
+    round_block(&last, &scale, &mut rounded, &mut sums);
+    last_codes.copy_from_slice(&rounded[..tail.len()]);
+    fold_wide(sums)
+}
+
+/// What numbers are rounded to: whole steps, at most `limit` of them to each side.
+struct Scale {
+    step: f64,
+    inverse: f64,
+    limit: f64,
+}
+
+#[inline(always)]
+fn round_block(
+    block: &[f32; WIDE],
+    scale: &Scale,
+    codes: &mut [i16; WIDE],
+    sums: &mut [f64; WIDE],
+) {
+    // A sum of this size has no binary places: adding rounds, ties to even, and the sum's lowest bits
+    // are the whole number. Conversions would keep the loop from being vectorised.
+    const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
+    for lane in 0..WIDE {
+        let x = f64::from(block[lane]);
+        let shifted = (x * scale.inverse).clamp(-scale.limit, scale.limit) + ROUNDER;
+        let residual = x - scale.step * (shifted - ROUNDER);
+        sums[lane] += residual * residual;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lowest bits are what is meant"
+        )]
+        {
+            codes[lane] = shifted.to_bits() as i16;
         }
     }
-    fold_wide(sums)
 }
 
 pub fn code_dots_into(query: Planes<'_>, codes: &[Line], out: &mut [i32]) {
