@@ -10,6 +10,7 @@
     reason = "what is not inlined loses its instruction set"
 )]
 
+pub mod crew;
 pub mod kernels;
 pub mod layer;
 mod ops;
