@@ -174,6 +174,11 @@ impl AxisCodes {
         &self.residuals[level]
     }
 
+    /// What a level adds to each row.
+    pub(crate) fn parts(&self, level: usize) -> &[[Line; PART_LINES]] {
+        self.lines[level].as_chunks().0
+    }
+
     /// The lines of rows `start..end` that a level adds.
     pub(crate) fn lines(&self, level: usize, start: usize, end: usize) -> &[Line] {
         &self.lines[level][start * PART_LINES..end * PART_LINES]

@@ -1,5 +1,8 @@
 //! Rows by group: those whose ids agree but for their last sixteen bits.
 
+use crate::groups::Packed;
+use crate::levels::Levels;
+
 /// Bits of an id that number a row within its group.
 const POSITION_BITS: u32 = 16;
 
@@ -19,13 +22,24 @@ pub struct Grouping {
     slots: Vec<u32>,
     /// Per slot whether its first row has position 0.
     has_summary: Vec<bool>,
+    /// Per slot the codes of its first row.
+    firsts: Packed,
 }
 
 impl Grouping {
     /// Group rows by their ids, each of which stands once.
     ///
-    /// One sort, which is linear for ids that mostly ascend.
-    pub fn new(ids: &[i64]) -> Self {
+    /// One sort, which is linear for ids that mostly ascend, and a copy of one row's codes per group.
+    pub fn new(ids: &[i64], levels: Levels<'_>) -> Self {
+        let mut grouping = Self::of_ids(ids);
+        let starts = &grouping.starts[..grouping.groups.len()];
+        let firsts = starts.iter().map(|at| grouping.places[*at as usize]);
+        let firsts: Vec<_> = firsts.collect();
+        grouping.firsts.extend(levels, &firsts);
+        grouping
+    }
+
+    fn of_ids(ids: &[i64]) -> Self {
         let numbered = ids.iter().zip(0_u32..);
         let mut sorted: Vec<_> = numbered.filter(|(id, _)| **id >= 0).collect();
         // Finds runs, which an unstable sort does not.
@@ -36,6 +50,7 @@ impl Grouping {
             places: Vec::with_capacity(sorted.len()),
             slots: vec![u32::MAX; ids.len()],
             has_summary: Vec::new(),
+            firsts: Packed::default(),
         };
         let mut slot = 0;
         for ((id, place), at) in sorted.into_iter().zip(0_u32..) {
@@ -81,6 +96,11 @@ impl Grouping {
         self.has_summary[slot as usize]
     }
 
+    /// Per slot the codes of its first row.
+    pub fn firsts(&self) -> &Packed {
+        &self.firsts
+    }
+
     /// The slot of each place; the number of slots for a row in no group.
     pub fn slots(&self) -> &[u32] {
         &self.slots
@@ -95,7 +115,7 @@ mod tests {
     fn rows_are_found_by_group_in_order_of_their_ids() {
         let id = |group: i64, position: i64| group << 16 | position;
         let ids = [id(7, 1), -1, id(2, 3), id(7, 0), i64::MIN, id(2, 65_535)];
-        let grouping = Grouping::new(&ids);
+        let grouping = Grouping::of_ids(&ids);
         assert_eq!(grouping.len(), 2);
         assert_eq!((grouping.group(0), grouping.group(1)), (2, 7));
         assert_eq!(grouping.places(0), [2, 5]);
@@ -109,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_rows_are_in_no_groups() {
-        assert_eq!(Grouping::new(&[]).len(), 0);
-        assert_eq!(Grouping::new(&[-5]).slots(), [0]);
+        assert_eq!(Grouping::of_ids(&[]).len(), 0);
+        assert_eq!(Grouping::of_ids(&[-5]).slots(), [0]);
     }
 }

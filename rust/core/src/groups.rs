@@ -20,6 +20,7 @@ mod floors;
 mod pooling;
 
 use crate::error::{Error, Result};
+pub(crate) use crate::groups::bounds::Packed;
 use crate::groups::descent::Descent;
 use crate::groups::floors::best_first;
 use crate::groups::pooling::Pooling;
@@ -158,7 +159,7 @@ impl RowSet {
     /// Find the best groups of rows; see the text of [`crate::groups`].
     ///
     /// Exact; groups without a row, and rows with an id below 0, are passed over. The first search
-    /// after a change sorts the ids.
+    /// after a change sorts the ids and copies the codes of one row per group.
     ///
     /// # Errors
     /// [`Error::Width`], [`Error::Zero`], [`Error::Length`], [`Error::Share`], [`Error::Prior`],

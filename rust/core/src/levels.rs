@@ -58,6 +58,26 @@ impl<'a> Levels<'a> {
         }
     }
 
+    /// Append all lines of some rows, those of one row side by side.
+    pub fn pack_into(self, rows: &[u32], out: &mut Vec<Line>) {
+        match self {
+            Self::Plain(codes) => {
+                for row in rows {
+                    let row = *row as usize;
+                    out.extend_from_slice(codes.lines(row, row + 1));
+                }
+            }
+            Self::Along(codes) => {
+                let parts: [_; LEVELS] = std::array::from_fn(|level| codes.parts(level));
+                // Parts of a length known here are copied without a call.
+                out.extend(rows.iter().flat_map(|row| {
+                    let row = *row as usize;
+                    parts.map(|parts| parts[row]).into_iter().flatten()
+                }));
+            }
+        }
+    }
+
     /// A finite query in codes that fit these.
     pub fn query(self, query: &[f32], kernels: Kernels) -> LevelQuery {
         match self {

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::grouping::Grouping;
+use crate::levels::Levels;
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
 use crate::pages;
@@ -232,12 +233,26 @@ impl RowSet {
 
     fn note_change(&mut self) {
         self.changes += 1;
+        self.forget_grouping();
+    }
+
+    /// Have the next search for groups look at rows and codes anew.
+    pub(crate) fn forget_grouping(&mut self) {
         self.grouping.take();
+    }
+
+    /// The codes of all rows.
+    pub(crate) fn levels(&self) -> Levels<'_> {
+        match &self.codes {
+            RowCodes::Plain(codes) => Levels::Plain(codes.view()),
+            RowCodes::Along(codes) => Levels::Along(codes),
+        }
     }
 
     /// The rows by group, as they are now.
     pub(crate) fn grouping(&self) -> &Grouping {
-        self.grouping.get_or_init(|| Grouping::new(&self.ids))
+        self.grouping
+            .get_or_init(|| Grouping::new(&self.ids, self.levels()))
     }
 
     /// Grow by half at least, so that appending one by one stays linear, or to what is needed.

@@ -1,6 +1,9 @@
 //! Bounds of rows' cosines from their codes.
 
+use std::ops::Range;
+
 use crate::levels::{LevelQuery, Levels};
+use crate::mask::BLOCK;
 use crate::simd::{Kernels, Line};
 
 /// Rows whose codes are put side by side.
@@ -20,6 +23,14 @@ impl Interval {
         upper: 1.0,
     };
 
+    /// It is known.
+    pub fn exactly(score: f32) -> Self {
+        Self {
+            lower: score,
+            upper: score,
+        }
+    }
+
     pub fn middle(self) -> f32 {
         0.5 * (self.lower + self.upper)
     }
@@ -35,44 +46,68 @@ pub struct Bounds<'a> {
 impl Bounds<'_> {
     /// What the last level knows of some rows: for each of them, an interval per query.
     pub fn of_rows(&self, rows: &[u32]) -> Vec<Interval> {
-        let mut intervals = vec![Interval::ANY; rows.len() * self.queries.len()];
-        let mut lines = Vec::new();
-        let mut dots = [0; TOGETHER];
-        let last = self.levels.count() - 1;
-        let (steps, residuals) = (self.levels.steps(), self.levels.residuals(last));
-        let out = intervals.chunks_mut(TOGETHER * self.queries.len());
-        for (rows, intervals) in rows.chunks(TOGETHER).zip(out) {
-            self.gather(rows, &mut lines);
-            for (at, query) in self.queries.iter().enumerate() {
-                let dots = &mut dots[..rows.len()];
-                self.kernels
-                    .code_dots_into(query.all_planes(), &lines, dots);
-                let bound = query.bound(last);
-                for ((row, dot), intervals) in rows
-                    .iter()
-                    .zip(&*dots)
-                    .zip(intervals.chunks_mut(self.queries.len()))
-                {
-                    let row = *row as usize;
-                    let (estimate, margin) = bound.of(*dot, steps[row], residuals[row]);
-                    intervals[at] = Interval {
-                        lower: (estimate - margin).clamp(-1.0, 1.0),
-                        upper: (estimate + margin).clamp(-1.0, 1.0),
-                    };
-                }
-            }
+        let mut intervals = Vec::with_capacity(rows.len() * self.queries.len());
+        let mut block = Packed::default();
+        for rows in rows.chunks(TOGETHER) {
+            block.clear();
+            block.extend(self.levels, rows);
+            self.of_packed(&block, 0..rows.len(), &mut intervals);
         }
         intervals
     }
 
-    /// Put all lines of some rows side by side, as one product of all levels wants them.
-    fn gather(&self, rows: &[u32], lines: &mut Vec<Line>) {
-        lines.clear();
-        for row in rows {
-            let row = *row as usize;
-            for level in 0..self.levels.count() {
-                lines.extend_from_slice(self.levels.lines(level, row, row + 1));
+    /// Append the same of some packed rows, at most [`BLOCK`].
+    pub fn of_packed(&self, rows: &Packed, range: Range<usize>, intervals: &mut Vec<Interval>) {
+        let (queries, last) = (self.queries.len(), self.levels.count() - 1);
+        let begin = intervals.len();
+        intervals.resize(begin + range.len() * queries, Interval::ANY);
+        let width = rows.lines.len() / rows.steps.len().max(1);
+        let lines = &rows.lines[range.start * width..range.end * width];
+        let (steps, residuals) = (&rows.steps[range.clone()], &rows.residuals[range.clone()]);
+        let mut dots = [0; BLOCK];
+        let dots = &mut dots[..range.len()];
+        for (at, query) in self.queries.iter().enumerate() {
+            self.kernels.code_dots_into(query.all_planes(), lines, dots);
+            let bound = query.bound(last);
+            let out = intervals[begin..].chunks_exact_mut(queries);
+            for (((dot, step), residual), out) in dots.iter().zip(steps).zip(residuals).zip(out) {
+                let (estimate, margin) = bound.of(*dot, *step, *residual);
+                out[at] = Interval {
+                    lower: (estimate - margin).clamp(-1.0, 1.0),
+                    upper: (estimate + margin).clamp(-1.0, 1.0),
+                };
             }
+        }
+    }
+}
+
+/// All lines of some rows side by side, as one product of all levels wants them.
+#[derive(Debug, Default)]
+pub struct Packed {
+    lines: Vec<Line>,
+    steps: Vec<f32>,
+    residuals: Vec<f32>,
+}
+
+impl Packed {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn clear(&mut self) {
+        self.lines.clear();
+        self.steps.clear();
+        self.residuals.clear();
+    }
+
+    /// Append some rows.
+    pub fn extend(&mut self, levels: Levels<'_>, rows: &[u32]) {
+        levels.pack_into(rows, &mut self.lines);
+        let residuals = levels.residuals(levels.count() - 1);
+        for row in rows {
+            self.steps.push(levels.steps()[*row as usize]);
+            self.residuals.push(residuals[*row as usize]);
         }
     }
 }

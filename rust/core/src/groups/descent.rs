@@ -1,13 +1,13 @@
 //! One search for groups: from the first rows of all down to the float32 rows of a few.
 
+use crate::funnel::LEVELS;
 use crate::grouping::Grouping;
 use crate::groups::bounds::{Bounds, Interval};
 use crate::groups::floors::{Floors, largest};
 use crate::groups::{GroupSearch, Judged};
-use crate::levels::{Levels, dots_into};
+use crate::levels::dots_into;
 use crate::mask::{BLOCK, bits};
 use crate::parallel::in_parts;
-use crate::row_codes::RowCodes;
 use crate::rowset::RowSet;
 use crate::simd::Bound;
 
@@ -29,10 +29,7 @@ pub struct Descent<'a> {
 impl<'a> Descent<'a> {
     pub fn new(set: &'a RowSet, wanted: &'a GroupSearch<'a>) -> Self {
         let grouping = set.grouping();
-        let levels = match &set.codes {
-            RowCodes::Plain(codes) => Levels::Plain(codes.view()),
-            RowCodes::Along(codes) => Levels::Along(codes),
-        };
+        let levels = set.levels();
         let slots = 0..u32::try_from(grouping.len()).unwrap_or(u32::MAX);
         Self {
             set,
@@ -66,7 +63,7 @@ impl<'a> Descent<'a> {
         if asked > alive.len() / 2 {
             return self.judge(&alive, None);
         }
-        let firsts = self.first_rows(&alive);
+        let firsts = self.first_rows();
         let likely = self.likely(&alive, &firsts);
         let mut judged = self.judge(&likely, None);
         let floors = Floors::of(&judged, self.wanted);
@@ -81,19 +78,42 @@ impl<'a> Descent<'a> {
     }
 
     /// The intervals of the first row of each slot.
-    fn first_rows(&self, alive: &[u32]) -> Vec<Interval> {
-        let first = |slot: &u32| self.grouping.places(*slot)[0];
-        self.bounds
-            .of_rows(&alive.iter().map(first).collect::<Vec<_>>())
+    fn first_rows(&self) -> Vec<Interval> {
+        let (firsts, queries) = (self.grouping.firsts(), self.queries());
+        let blocks = firsts.len().div_ceil(BLOCK);
+        // All levels are read here, several times what a usual scan reads of a row.
+        let parts = in_parts(blocks, queries * LEVELS, |pieces| {
+            let mut parts = Vec::with_capacity(blocks);
+            for block in pieces.flatten() {
+                let range = block * BLOCK..firsts.len().min((block + 1) * BLOCK);
+                let mut intervals = Vec::with_capacity(range.len() * queries);
+                let start = range.start * queries;
+                self.bounds.of_packed(firsts, range, &mut intervals);
+                parts.push((start, intervals));
+            }
+            parts
+        });
+        let mut all = vec![Interval::ANY; firsts.len() * queries];
+        for (start, intervals) in parts.into_iter().flatten() {
+            all[start..start + intervals.len()].copy_from_slice(&intervals);
+        }
+        all
+    }
+
+    /// What is known of the first row of a slot, per query.
+    fn first_of<'b>(&self, firsts: &'b [Interval], slot: u32) -> &'b [Interval] {
+        let start = slot as usize * self.queries();
+        &firsts[start..start + self.queries()]
     }
 
     /// The slots that are most likely among the best, twice judged: by their first row, then by all.
     fn likely(&self, alive: &[u32], firsts: &[Interval]) -> Vec<u32> {
         let pooling = self.wanted.pooling();
-        let meanings: Vec<_> = firsts
-            .chunks_exact(self.queries())
-            .map(|first| pooling.meaning(first.iter().map(|one| f64::from(one.middle()))))
-            .collect();
+        let meaning = |slot: &u32| {
+            let first = self.first_of(firsts, *slot).iter();
+            pooling.meaning(first.map(|one| f64::from(one.middle())))
+        };
+        let meanings: Vec<_> = alive.iter().map(meaning).collect();
         let (k, near) = (self.wanted.k, self.wanted.near);
         let likely = self.best_of(alive, &meanings, k + k / 2 + 8, near + near / 2 + 8);
         let meanings: Vec<_> = self
@@ -141,43 +161,64 @@ impl<'a> Descent<'a> {
         }))
     }
 
-    /// Score what the best rows of some slots can be, and pool; with `floors`, of those slots alone
-    /// that may reach them.
+    /// Score the rows that decide the meanings of some slots, and pool; with `floors`, of those slots
+    /// alone that may reach them.
     fn judge(&self, slots: &[u32], floors: Option<Floors>) -> Vec<Judged> {
-        let mut admitted = Vec::new();
         let mut rows: Vec<u32> = Vec::new();
-        for slot in slots {
-            let places = self.grouping.places(*slot);
-            let begin = rows.len();
-            if self.bounds.queries.is_empty() {
-                rows.extend(places);
-            } else {
-                let intervals = self.bounds.of_rows(places);
-                if let Some(floors) = floors {
-                    let highest = self.meaning_of(*slot, &intervals, |one| one.upper);
-                    if !floors.admit(highest, self.priors[*slot as usize].unwrap_or(0.0)) {
-                        continue;
-                    }
-                }
-                rows.extend(self.decisive(*slot, places, &intervals));
+        let mut ends = Vec::with_capacity(slots.len());
+        if self.bounds.queries.is_empty() {
+            for slot in slots {
+                rows.extend(self.grouping.places(*slot));
+                ends.push((*slot, rows.len()));
             }
-            admitted.push((*slot, begin..rows.len()));
+        } else {
+            let mut bounded: Vec<_> = slots
+                .iter()
+                .copied()
+                .zip(self.intervals_of(slots))
+                .collect();
+            if let Some(floors) = floors {
+                self.narrow(&mut bounded, floors);
+            }
+            for (slot, intervals) in &bounded {
+                rows.extend(self.decisive(*slot, intervals));
+                ends.push((*slot, rows.len()));
+            }
         }
         let scores = self.scored(&rows);
-        admitted
-            .into_iter()
-            .map(|(slot, range)| {
-                let first = range.start * self.queries();
-                let scores = &scores[first..range.end * self.queries()];
+        let mut begin = 0;
+        ends.into_iter()
+            .map(|(slot, end)| {
+                let range = std::mem::replace(&mut begin, end)..end;
+                let scores = &scores[range.start * self.queries()..range.end * self.queries()];
                 self.judged(slot, &rows[range], scores)
             })
             .collect()
     }
 
+    /// Score the first rows of some slots, and keep those slots that may still reach the floors.
+    fn narrow(&self, bounded: &mut Vec<(u32, Vec<Interval>)>, floors: Floors) {
+        let firsts: Vec<_> = bounded
+            .iter()
+            .map(|(slot, _)| self.grouping.places(*slot)[0])
+            .collect();
+        let scores = self.scored(&firsts);
+        let queries = self.queries();
+        for ((_, intervals), scores) in bounded.iter_mut().zip(scores.chunks_exact(queries)) {
+            for (interval, score) in intervals.iter_mut().zip(scores) {
+                *interval = Interval::exactly(*score);
+            }
+        }
+        bounded.retain(|(slot, intervals)| {
+            let highest = self.meaning_of(*slot, intervals, |one| one.upper);
+            floors.admit(highest, self.priors[*slot as usize].unwrap_or(0.0))
+        });
+    }
+
     /// The rows of a slot that its meaning depends on: that at position 0, and those that may be the
     /// nearest to a query.
-    fn decisive(&self, slot: u32, places: &[u32], intervals: &[Interval]) -> Vec<u32> {
-        let queries = self.queries();
+    fn decisive(&self, slot: u32, intervals: &[Interval]) -> Vec<u32> {
+        let (places, queries) = (self.grouping.places(slot), self.queries());
         let mut lowest = vec![-1.0_f32; queries];
         for row in intervals.chunks_exact(queries) {
             for (lowest, one) in lowest.iter_mut().zip(row) {
@@ -261,7 +302,8 @@ impl<'a> Descent<'a> {
         let slots = self.grouping.len();
         let mut thresholds = vec![vec![f32::INFINITY; slots + 1]; self.queries()];
         let share = self.wanted.passage_share;
-        for (slot, firsts) in alive.iter().zip(firsts.chunks_exact(self.queries())) {
+        for slot in alive {
+            let firsts = self.first_of(firsts, *slot);
             let prior = self.priors[*slot as usize].unwrap_or(0.0);
             let has_summary = self.grouping.has_summary(*slot);
             for (first, thresholds) in firsts.iter().zip(&mut thresholds) {
@@ -314,11 +356,10 @@ impl<'a> Descent<'a> {
     ) {
         let slots = &self.grouping.slots()[start..end];
         let mut floors = [f32::INFINITY; BLOCK];
-        let mut word = 0_u64;
-        for (at, slot) in slots.iter().enumerate() {
-            floors[at] = thresholds[*slot as usize];
-            word |= u64::from(floors[at] < f32::INFINITY) << at;
+        for (floor, slot) in floors.iter_mut().zip(slots) {
+            *floor = thresholds[*slot as usize];
         }
+        let mut word = packed(floors.map(|floor| u8::from(floor < f32::INFINITY)));
         let (levels, query) = (self.bounds.levels, &self.bounds.queries[query]);
         let mut dots = [0; BLOCK];
         let dots = &mut dots[..end - start];
@@ -357,11 +398,37 @@ fn reaching(
     steps: &[f32],
     residuals: &[f32],
 ) -> u64 {
-    let mut word = 0;
+    let mut reaches = [0; BLOCK];
     let rows = dots.iter().zip(steps).zip(residuals).zip(floors);
-    for (at, (((dot, step), residual), floor)) in rows.enumerate() {
+    for (reaches, (((dot, step), residual), floor)) in reaches.iter_mut().zip(rows) {
         let (estimate, margin) = bound.of(*dot, *step, *residual);
-        word |= u64::from(estimate + margin >= *floor) << at;
+        *reaches = u8::from(estimate + margin >= *floor);
+    }
+    packed(reaches)
+}
+
+/// Bytes of 0 or 1 as bits, lowest first.
+fn packed(bytes: [u8; BLOCK]) -> u64 {
+    let mut word = 0;
+    for (at, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        // Brings byte `i` to bit `56 + i`; no two of the products meet.
+        let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        word |= gathered << (8 * at);
     }
     word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_the_bits_of_their_places() {
+        for at in 0..BLOCK {
+            let mut bytes = [1; BLOCK];
+            bytes[at] = 0;
+            assert_eq!(packed(bytes), !(1 << at));
+            assert_eq!(packed(bytes.map(|byte| 1 - byte)), 1 << at);
+        }
+    }
 }
