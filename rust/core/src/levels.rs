@@ -69,11 +69,12 @@ impl<'a> Levels<'a> {
             }
             Self::Along(codes) => {
                 let parts: [_; LEVELS] = std::array::from_fn(|level| codes.parts(level));
-                // Parts of a length known here are copied without a call.
-                out.extend(rows.iter().flat_map(|row| {
-                    let row = *row as usize;
-                    parts.map(|parts| parts[row]).into_iter().flatten()
-                }));
+                for row in rows {
+                    // Parts of a length known here are copied without a call.
+                    for parts in parts {
+                        out.extend_from_slice(&parts[*row as usize]);
+                    }
+                }
             }
         }
     }

@@ -45,13 +45,14 @@ pub struct Bounds<'a> {
 
 impl Bounds<'_> {
     /// What the last level knows of some rows: for each of them, an interval per query.
-    pub fn of_rows(&self, rows: &[u32]) -> Vec<Interval> {
+    ///
+    /// `block` is room that calls share: it grows once.
+    pub fn of_rows(&self, rows: &[u32], block: &mut Packed) -> Vec<Interval> {
         let mut intervals = Vec::with_capacity(rows.len() * self.queries.len());
-        let mut block = Packed::default();
         for rows in rows.chunks(TOGETHER) {
             block.clear();
             block.extend(self.levels, rows);
-            self.of_packed(&block, 0..rows.len(), &mut intervals);
+            self.of_packed(block, 0..rows.len(), &mut intervals);
         }
         intervals
     }

@@ -2,7 +2,7 @@
 
 use crate::funnel::LEVELS;
 use crate::grouping::Grouping;
-use crate::groups::bounds::{Bounds, Interval};
+use crate::groups::bounds::{Bounds, Interval, Packed};
 use crate::groups::floors::{Floors, largest};
 use crate::groups::{GroupSearch, Judged};
 use crate::levels::dots_into;
@@ -140,9 +140,10 @@ impl<'a> Descent<'a> {
 
     /// For each slot the intervals of its rows, per row and query.
     fn intervals_of(&self, slots: &[u32]) -> impl Iterator<Item = Vec<Interval>> {
+        let mut block = Packed::default();
         slots
             .iter()
-            .map(|slot| self.bounds.of_rows(self.grouping.places(*slot)))
+            .map(move |slot| self.bounds.of_rows(self.grouping.places(*slot), &mut block))
     }
 
     /// The meaning of a slot if each cosine is what `pick` takes of its interval.
