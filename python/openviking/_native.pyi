@@ -10,10 +10,14 @@ __all__ = [
     "MappedRows",
     "RowSet",
     "Signs",
+    "count_before",
     "cpu_level",
     "encode",
     "normalize",
     "plan_batches",
+    "posting_bits",
+    "posting_ranges",
+    "posting_sums",
     "search",
 ]
 
@@ -97,3 +101,24 @@ def plan_batches(
 def search(
     queries: Vectors, rows: Vectors, k: int, /, *, allow: NDArray[np.bool_] | None = None
 ) -> tuple[RowIds, Scores]: ...
+def posting_bits(
+    rows: NDArray[np.int32],
+    bits: NDArray[np.uint8],
+    ranges: NDArray[np.int64],
+    wanted: NDArray[np.int64],
+    /,
+) -> NDArray[np.uint8]: ...
+def posting_ranges(
+    hashes: NDArray[np.int64], starts: NDArray[np.int64], wanted: NDArray[np.int64], /
+) -> NDArray[np.int64]: ...
+def posting_sums(
+    rows: NDArray[np.int32],
+    shares: NDArray[np.float32],
+    ranges: NDArray[np.int64],
+    gains: NDArray[np.float32],
+    count: int,
+    /,
+) -> NDArray[np.float64]: ...
+def count_before(
+    scores: NDArray[np.float64], keys: NDArray[np.int64], wanted: NDArray[np.int64], /
+) -> NDArray[np.int64]: ...

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from openviking.encoder.fake import HashingEncoder
+from openviking.index import FoundGroups
 from openviking.retrieval.background import LIKE_SENTENCES, SENTENCES, Background
 from openviking.retrieval.fusion import WORDS_WEIGHT, fused_score
 from openviking.skills import Skills, Why, scoring
@@ -85,34 +87,34 @@ def plain_search(
     parts = query_parts(query)
     vectors = encoder.encode([query, *parts]).vectors
     held = store.passage_vectors(f"{encoder.build_id}/passages-{PASSAGES_VERSION}")
-    rows = [row for row, i in enumerate(held.skill_ids) if i in visible]
-    first = {i: row for row, i in reversed(list(enumerate(held.skill_ids)))}
-    among = frozenset(visible) if category else None
-    matches = list(store.match_skills(query, 10_000, among=among))
-    of_parts = [list(store.match_skills(part, 10_000, among=among)) for part in parts]
+    rows_of: dict[str, list[int]] = {}
+    for row, i in enumerate(held.skill_ids):
+        if i in visible:
+            rows_of.setdefault(i, []).append(row)
+    matches = [m for m in store.match_skills(query, 10_000) if m.id in visible]
+    matches = [replace(match, rank=rank) for rank, match in enumerate(matches, 1)]
+    of_parts = [list(store.match_skills(part, 10_000)) for part in parts]
     bm25 = plain_words(matches, of_parts)
-    passages = np.ascontiguousarray(held.vectors[rows])
-    best: list[dict[str, tuple[float, int]]] = []
-    for found_rows, cosines in zip(
-        *search(vectors, passages, scoring.PASSAGES_SCANNED), strict=True
-    ):
-        best.append({})
-        for at, cosine in zip(found_rows.tolist(), cosines.tolist(), strict=True):
-            best[-1].setdefault(held.skill_ids[rows[at]], (cosine, rows[at]))
-    near = {i: max(b[i] for b in best if i in b) for i in {i for b in best for i in b}}
-    meaning = {}
-    hits = [match.id for found in (matches, *of_parts) for match in found[: scoring.WORD_HITS]]
-    for i in {*near, *hits}:
-        pooled = []
-        for vector, one in zip(vectors, best, strict=True):
-            summary = float(np.einsum("j,j->", held.vectors[first[i]], vector))
-            lead = one[i][0] - summary if i in one else 0.0
-            pooled.append(summary + scoring.PASSAGE_SHARE * lead if lead > 0 else summary)
+    meaning: dict[str, float] = {}
+    nearest: dict[str, int] = {}
+    for i, rows in rows_of.items():
+        # Every cosine as the native search gives it: of one row at a time.
+        cosines = [
+            [
+                float(search(vector[np.newaxis], held.vectors[row : row + 1], 1)[1][0, 0])
+                for row in rows
+            ]
+            for vector in vectors
+        ]
+        pooled = [c[0] + scoring.PASSAGE_SHARE * (max(c) - c[0]) for c in cosines]
         meaning[i] = pooled[0]
         if len(pooled) > 1:
             meaning[i] += scoring.PART_SHARE * (max(pooled[1:]) - pooled[0])
+        _, nearest[i] = min(
+            (-cosine, row) for c in cosines for cosine, row in zip(c, rows, strict=True)
+        )
     score = {i: meaning[i] + WORDS_WEIGHT * bm25.get(i, 0.0) for i in meaning}
-    ranked = sorted(near, key=lambda i: (-meaning[i], i))
+    ranked = sorted(meaning, key=lambda i: (-meaning[i], i))
     usual = encoder.encode(SENTENCES).vectors
     top = min(score, key=lambda i: (-score[i], i))
     shown = [row for row, i in enumerate(held.skill_ids) if i in everyone]
@@ -129,18 +131,15 @@ def plain_search(
         if score[i] < scoring.SCORE_MIN:
             continue
         match = next((match for match in matches if match.id == i), None)
-        place = None
-        if i in near:
-            row = near[i][1]
-            place = (held.parts[row], *held.spans[row].tolist())
+        row, by_meaning = nearest[i], ranked.index(i) + 1
         why = Why(
             meaning=meaning[i],
             words=bm25.get(i, 0.0),
-            semantic_rank=ranked.index(i) + 1 if i in near else None,
+            semantic_rank=by_meaning if by_meaning <= scoring.NEAR_SKILLS else None,
             lexical_rank=match.rank if match else None,
             fields=match.fields if match else (),
             terms=match.terms if match else (),
-            passage=place,
+            passage=(held.parts[row], *held.spans[row].tolist()),
         )
         found.append((i, score[i], why))
     return found
@@ -177,10 +176,18 @@ def test_rankings_and_hits_agree(stocked: Skills):
 
 
 def test_fitness_looks_at_meaning_and_words_of_one_skill():
-    meanings, words = np.array([0.2, 0.3, 0.1]), np.array([20.0, 0.0, 30.0])
+    groups, words = np.array([2, 0, 1]), np.array([0.0, 30.0, 20.0])
+    meanings = np.array([0.2, 0.3, 0.1])
+    scores = fused_score(meanings, words[groups])
+    orders = (-scores).argsort(), (-meanings).argsort()
+    none = np.zeros(0, np.int64)
 
-    assert best_signals(meanings, words, fused_score(meanings, words)) == (0.2, 20.0)
-    assert best_signals(np.zeros(0), np.zeros(0), np.zeros(0)) == (-1.0, 0.0)
+    assert best_signals(FoundGroups(groups, meanings, scores, groups << 16, *orders), words) == (
+        0.2,
+        20.0,
+    )
+    nobody = FoundGroups(none, np.zeros(0), np.zeros(0), none, none, none)
+    assert best_signals(nobody, words) == (-1.0, 0.0)
 
 
 def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():
@@ -200,7 +207,8 @@ def test_the_best_part_of_a_request_adds_a_share_of_its_words():
     whole = np.array([10.0, 10.0, 0.0])
 
     # Words in one sentence, in two, and words of grammar that only a part was asked for.
-    found = scoring.request_words(whole, np.array([[10.0, 4.0, 0.0], [0.0, 6.0, 3.0]]))
+    parts = [np.array([10.0, 4.0, 0.0]), np.array([0.0, 6.0, 3.0])]
+    found = scoring.request_words(whole, parts)
 
     assert found.tolist() == pytest.approx([12.0, 11.2, 0.0])
-    assert scoring.request_words(whole, np.zeros(0)) is whole
+    assert scoring.request_words(whole, []) is whole

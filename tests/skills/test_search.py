@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from openviking.errors import InputError, LimitError
@@ -96,10 +95,9 @@ def test_a_body_passage_lifts_a_skill_and_is_named(skills: Skills):
     assert "cargo clippy" in skills.get("tools").body[start:end]
 
 
-def test_pooling_counts_half_of_a_passages_lead():
-    summaries, passages = np.array([0.4, 0.4, 0.4]), np.array([0.6, 0.3, -1.0])
-
-    assert scoring.meaning_score(summaries, passages) == pytest.approx([0.5, 0.4, 0.4])
+@pytest.mark.parametrize(("passage", "pooled"), [(0.6, 0.5), (0.4, 0.4), (-1.0, 0.4)])
+def test_pooling_counts_half_of_a_passages_lead(passage: float, pooled: float):
+    assert scoring.meaning_score(0.4, passage) == pytest.approx(pooled)
 
 
 @pytest.mark.parametrize("query", ["zebra unicorn", "?!... ;;", "xqzt"])

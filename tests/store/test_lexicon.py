@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,17 +66,6 @@ def test_a_change_that_arrives_late_does_not_undo_a_later_one():
     assert [hit.id for hit in lexicon.match({"new": "new"}, 5)] == ["a"]
 
 
-def test_a_filter_is_exact_however_small_its_share():
-    lexicon = Lexicon()
-    lexicon.update({f"s{at:04}": bag(name="pdf", body="pdf " * (at % 7)) for at in range(2000)}, 1)
-    among = frozenset({"s0003", "s1999", "unknown"})
-
-    hits = lexicon.match({"pdf": "pdf"}, 10, among=among)
-
-    assert set(hits.ids) == {"s0003", "s1999"}
-    assert [hit.rank for hit in hits] == [1, 2]
-
-
 def test_a_skill_beyond_the_limit_has_its_score_and_true_rank():
     lexicon = Lexicon()
     lexicon.update({f"s{at:02}": bag(body="pdf " + "filler " * at) for at in range(50)}, 1)
@@ -94,6 +84,8 @@ def test_a_skill_beyond_the_limit_has_its_score_and_true_rank():
         0.0,
     ]
     assert hits.explain(["gone", "other", "s01"]) == [None, None, hits[1]]
+    assert len(hits.by_row) == 52
+    assert (hits.by_row[-1], hits.where(np.array([-1]))) == (0.0, [((), ())])
 
 
 def test_words_of_grammar_count_only_where_there_is_nothing_else():

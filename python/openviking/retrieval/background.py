@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openviking.vectors import search
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
@@ -107,7 +109,9 @@ class Background:
 
         Of one sentence, chance would decide: a query may share a single word with it.
         """
-        return float(np.sort(self._vectors @ query)[-LIKE_SENTENCES:].mean())
+        _, cosines = search(query[np.newaxis], self._vectors, LIKE_SENTENCES)
+        nearest: list[float] = cosines[0].tolist()
+        return sum(nearest) / len(nearest)
 
     def usual_best(self, nearest: BestCosines) -> float:
         """Return the mean, over the sentences, of the highest cosine in a collection; 0 if none.

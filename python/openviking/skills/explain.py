@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from openviking.errors import NotFoundError
 from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import scoring
 from openviking.skills.explanation import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.passages import summary_text
-from openviking.skills.ranking import best_signals
+from openviking.skills.snapshot import POSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from openviking.retrieval.background import Background
+    from openviking.skills.catalog import Catalog
     from openviking.skills.ranking import Evidence, Ranking
     from openviking.skills.search import SkillHit
+    from openviking.skills.snapshot import Entry
     from openviking.store.port import Store
 
 PASSAGE_CHARS_SHOWN = 600
@@ -40,8 +38,8 @@ def explain_ranking(
     ranking: Ranking,
     hits: Sequence[SkillHit],
     texts: Sequence[str],
-    *,
     store: Store,
+    catalog: Catalog,
     background: Background,
 ) -> Explanation:
     """Explain a finished search.
@@ -51,21 +49,27 @@ def explain_ranking(
         hits: what was returned; relatives that came along have no reasons of their own.
         texts: the whole query, then its parts.
         store: has the passages' texts.
+        catalog: has their vectors.
         background: what the query was compared with.
     """
     shown = [hit.skill.id for hit in hits if hit.why.relation is None]
-    near = [] if ranking.is_fit else list(ranking.nearest_ids(HELD_BACK_SHOWN))
-    matches = ranking.evidence.words
+    nearest = ranking.found.by_score.tolist()
+    near = [] if ranking.is_fit else ranking.ids(nearest[:HELD_BACK_SHOWN])
+    places = dict(zip(ranking.ids(nearest), nearest, strict=True))
+
+    def reasons(skill_id: str) -> Reasons:
+        return _reasons(ranking, skill_id, places[skill_id], texts, store, catalog)
+
     return Explanation(
         fitness=_fitness(ranking, background),
-        words=matches.looked_up,
-        hits=tuple(_reasons(ranking, skill_id, texts, store) for skill_id in shown),
-        held_back=tuple(_reasons(ranking, skill_id, texts, store) for skill_id in near),
+        words=ranking.evidence.matches[0].looked_up,
+        hits=tuple(map(reasons, shown)),
+        held_back=tuple(map(reasons, near)),
     )
 
 
 def _fitness(ranking: Ranking, background: Background) -> Fitness:
-    best, best_words = best_signals(ranking.meanings, ranking.words, ranking.scores)
+    best, best_words = ranking.best_meaning, ranking.best_words
     usual = ranking.snapshot.usual_best(background)
     like = background.resemblance(ranking.evidence.vectors[0])
     counted = min(best_words, scoring.WORDS_EVIDENCE_MAX)
@@ -87,43 +91,47 @@ def _fitness(ranking: Ranking, background: Background) -> Fitness:
     )
 
 
-def _reasons(ranking: Ranking, skill_id: str, texts: Sequence[str], store: Store) -> Reasons:
-    number = ranking.snapshot.numbers()[skill_id]
-    at = int(ranking.candidates.searchsorted(number))
-    meaning, words = float(ranking.meanings[at]), float(ranking.words[at])
-    match = ranking.evidence.words.of(skill_id)
-    parts = _part_meanings(ranking, number, texts)
+def _reasons(
+    ranking: Ranking,
+    skill_id: str,
+    place: int,
+    texts: Sequence[str],
+    store: Store,
+    catalog: Catalog,
+) -> Reasons:
+    found = ranking.found
+    score, meaning = float(found.scores[place]), float(found.meanings[place])
+    words = float(ranking.words[found.groups[place]])
+    entry = ranking.snapshot.entries[skill_id]
+    match = ranking.evidence.matches[0].of(skill_id)
+    parts = _part_meanings(ranking, entry, texts, catalog)
     return Reasons(
         id=skill_id,
-        score=float(ranking.scores[at]),
+        score=score,
         sum="; ".join(
-            (
-                _sum(float(ranking.scores[at]), meaning, words, parts),
-                *_words_sum(ranking.evidence, skill_id, words),
-            )
+            (_sum(score, meaning, words, parts), *_words_sum(ranking.evidence, skill_id, words))
         ),
         meaning=meaning,
         parts=parts,
         words=words,
         terms=() if match is None else match.terms,
         fields=() if match is None else match.fields,
-        passage=_passage_text(ranking, number, store),
+        passage=_passage_text(entry, int(found.rows[place]), store),
     )
 
 
-def _part_meanings(ranking: Ranking, number: int, texts: Sequence[str]) -> tuple[PartMeaning, ...]:
-    summaries = ranking.snapshot.summaries()
-    row = int(summaries.row_at[number])
+def _part_meanings(
+    ranking: Ranking, entry: Entry, texts: Sequence[str], catalog: Catalog
+) -> tuple[PartMeaning, ...]:
+    vectors = catalog.vectors(entry)
+    if vectors is None or not len(vectors):
+        unknown = scoring.UNKNOWN_MEANING
+        return tuple(PartMeaning(text, unknown, None, unknown) for text in texts)
     found: list[PartMeaning] = []
-    evidence = ranking.evidence
-    for text, vector, nearest in zip(texts, evidence.vectors, evidence.nearest, strict=True):
-        summary = scoring.UNKNOWN_MEANING
-        if row >= 0:
-            summary = float(np.einsum("ij,j->i", summaries.rows[row : row + 1], vector)[0])
-        place = _place(nearest.numbers, number)
-        passage = None if place is None else float(nearest.cosines[place])
-        near = np.array([-1.0 if passage is None else passage])
-        pooled = float(scoring.meaning_score(np.array([summary]), near)[0])
+    for text, query in zip(texts, ranking.evidence.vectors, strict=True):
+        cosines = vectors @ query
+        summary, passage = float(cosines[0]), float(cosines.max())
+        pooled = scoring.meaning_score(summary, passage)
         found.append(PartMeaning(text, summary, passage, pooled))
     return tuple(found)
 
@@ -151,21 +159,18 @@ def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning
 
 def _words_sum(evidence: Evidence, skill_id: str, words: float) -> tuple[str, ...]:
     """Write how the bm25 of a request came about, if one of its parts has any share in it."""
-    parts = [float(matched.scores_of([skill_id])[0]) for matched in evidence.part_words]
+    whole, *parts = (float(matched.scores_of([skill_id])[0]) for matched in evidence.matches)
     if not any(parts):
         return ()
-    whole = float(evidence.words.scores_of([skill_id])[0])
     at = parts.index(max(parts))
     best = f"{scoring.PART_WORDS_SHARE} x part {at + 1} {min(parts[at], whole):.2f}"
     return (f"bm25 {words:.2f} = whole {whole:.2f} + {best}",)
 
 
-def _passage_text(ranking: Ranking, number: int, store: Store) -> str:
-    place = _place(ranking.near.numbers, number)
-    if place is None:
+def _passage_text(entry: Entry, row: int, store: Store) -> str:
+    if row < 0:
         return ""
-    entry = ranking.snapshot.entries[ranking.snapshot.ids[number]]
-    position = int(ranking.near.positions[place])
+    position = row & POSITIONS
     part, start, end = entry.places[position]
     if part == "summary":
         text = summary_text(entry.skill)
@@ -179,8 +184,3 @@ def _passage_text(ranking: Ranking, number: int, store: Store) -> str:
             # Deleted since the snapshot was taken.
             return ""
     return text[:PASSAGE_CHARS_SHOWN].strip()
-
-
-def _place(numbers: NDArray[np.int64], number: int) -> int | None:
-    at = int(numbers.searchsorted(number))
-    return at if at < len(numbers) and numbers[at] == number else None

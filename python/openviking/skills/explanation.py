@@ -37,7 +37,7 @@ class PartMeaning:
     Attributes:
         text: of the whole query, or of the part.
         summary: cosine with the skill's name and description.
-        passage: cosine with its nearest passage, None if no passage came near.
+        passage: cosine with its nearest passage, the summary included; None without vectors.
         meaning: both pooled.
     """
 
@@ -60,7 +60,7 @@ class Reasons:
         words: pooled bm25 of the whole query and of its parts.
         terms: words that matched.
         fields: where they matched.
-        passage: beginning of the nearest passage, '' if none came near.
+        passage: beginning of the nearest passage, '' without vectors.
     """
 
     id: str

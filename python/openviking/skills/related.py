@@ -14,7 +14,7 @@ import numpy as np
 from openviking.skills.structure import slug
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,10 +27,13 @@ RELATED_MAX = 5
 RELATED_COSINE_MIN = 0.55
 """Summaries below this cosine share a field, not a task."""
 
-WARM_SKILLS_MAX = 5000
-"""Up to so many skills, all neighbours are computed at once (0.1 s for 3,000)."""
+WARM_SKILLS_MAX = 20_000
+"""Up to so many skills, all neighbours are computed beforehand: 0.1 s for 3,000, 1 s for 10,000."""
 
-_BLOCK_ROWS = 256
+_BLOCK_ROWS = 64
+"""Skills that are compared at once: a search that needs others waits for milliseconds at most."""
+
+_NONE = (None, None)
 
 
 class Related:
@@ -44,18 +47,14 @@ class Related:
 
     def complete(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
         """Return *skills* with ``related_skills`` and ``sub_skills`` filled in."""
-        found: list[Skill] = []
+        completed = self._completed
+        new = [skill for skill in skills if completed.get(skill.id, _NONE)[0] is not skill]
         # One product of matrices for all of them, instead of one each.
-        self.of([skill.id for skill in skills])
-        for skill in skills:
-            known = self._completed.get(skill.id)
-            if known is None or known[0] is not skill:
-                known = (skill, self._complete(skill))
-                # A record with a body was read for one caller and is not worth keeping.
-                if not skill.body:
-                    self._completed[skill.id] = known
-            found.append(known[1])
-        return tuple(found)
+        self.of([skill.id for skill in new])
+        made = {skill.id: (skill, self._complete(skill)) for skill in new}
+        # A record with a body was read for one caller and is not worth keeping.
+        completed.update({i: pair for i, pair in made.items() if not pair[0].body})
+        return tuple([(made.get(skill.id) or completed[skill.id])[1] for skill in skills])
 
     def _complete(self, skill: Skill) -> Skill:
         entries = self._snapshot.entries
@@ -79,10 +78,14 @@ class Related:
                 self._compute(missing)
         return [self._known[skill_id] for skill_id in ids]
 
-    def warm(self) -> None:
-        """Compute all neighbours, if there are not too many."""
-        if len(self._snapshot.ids) <= WARM_SKILLS_MAX:
-            self.of(self._snapshot.ids)
+    def warm(self, is_stopping: Callable[[], bool]) -> None:
+        """Compute all neighbours, if there are not too many; asks between blocks whether to end."""
+        ids = self._snapshot.ids
+        if len(ids) <= WARM_SKILLS_MAX:
+            for start in range(0, len(ids), _BLOCK_ROWS):
+                if is_stopping():
+                    return
+                self.of(ids[start : start + _BLOCK_ROWS])
 
     def _compute(self, ids: Sequence[str]) -> None:
         summaries = self._snapshot.summaries()

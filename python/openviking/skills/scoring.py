@@ -22,6 +22,8 @@ import numpy as np
 from openviking.retrieval.fusion import WORDS_WEIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 PASSAGE_SHARE = 0.5
@@ -35,14 +37,11 @@ PART_WORDS_SHARE = 0.2
 several tasks has its words in one sentence, chance scatters them over all. Of the whole nothing is
 taken away, for in a request with one aim all its sentences speak for the same skill."""
 
-PASSAGES_SCANNED = 120
-"""Passages taken from the index: some forty skills, four times what is usually asked for."""
+NEAR_SKILLS = 5
+"""Skills whose place by meaning alone is told; each more costs a search time."""
 
-PASSAGES_PER_HIT = 8
-"""Passages taken for each skill that is asked for: the passages of a usual skill."""
-
-WORD_HITS = 50
-"""Skills taken from the lexical side."""
+FAMILY_SKILLS = 50
+"""Best skills among which a relative counts as found by itself."""
 
 KNOWN_SEARCHES_MAX = 512
 """Answers kept until a skill changes, for a question that is asked again."""
@@ -67,29 +66,20 @@ WORDS_EVIDENCE_MAX = 25.0
 words all occur. The longer a tale, the more words of it stand somewhere by chance."""
 
 
-def meaning_score(
-    summary: NDArray[np.float64], best_passage: NDArray[np.float64]
+def meaning_score(summary: float, best_passage: float) -> float:
+    """Pool the cosines of a skill, as the index does."""
+    return summary + PASSAGE_SHARE * max(0.0, best_passage - summary)
+
+
+def request_words(
+    whole: NDArray[np.float64], parts: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Pool the cosines of each skill; *best_passage* is -1 if no passage came near the query."""
-    lead = summary + PASSAGE_SHARE * (best_passage - summary)
-    return np.where(best_passage > summary, lead, summary)
-
-
-def request_meaning(whole: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pool what the whole request, (n,), and its parts, (parts, n), get from each skill."""
-    if not len(parts):
-        return whole
-    best: NDArray[np.float64] = parts.max(axis=0)
-    return whole + PART_SHARE * (best - whole)
-
-
-def request_words(whole: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pool the bm25 of the whole request, (n,), and of its parts, (parts, n)."""
-    if not len(parts):
+    """Pool the bm25, (n,), of the whole request and of its parts."""
+    if not parts:
         return whole
     # Words that tell nothing are looked up only if there are no others, as in some part there may
     # not be: no part has more of a skill's words than the whole.
-    best: NDArray[np.float64] = np.minimum(parts.max(axis=0), whole)
+    best: NDArray[np.float64] = np.minimum(np.maximum.reduce(parts), whole)
     return whole + PART_WORDS_SHARE * best
 
 

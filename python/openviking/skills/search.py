@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openviking.skills.explanation import Explanation
     from openviking.skills.snapshot import Place
     from openviking.types import Skill, Tier
-
-QUERY_WORDS_MAX = 256
-"""Words of a query that are looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +18,7 @@ class Why:
     Attributes:
         meaning: pooled cosine of the query and the skill.
         words: pooled bm25 of the query's words and of its parts', 0 if none occurs.
-        semantic_rank: place by meaning among all candidates, from 1; None if it was not near.
+        semantic_rank: place by meaning among all skills, from 1; None if it is far behind.
         lexical_rank: place by the words of the whole query, from 1; None if no word matched.
         fields: fields in which words matched.
         terms: the words that matched.
@@ -85,9 +80,3 @@ class Rankings:
     vectors: tuple[str, ...]
     fused: tuple[str, ...]
     is_fit: bool
-
-
-def query_words(text: str) -> str:
-    """Return the beginning of *text* that the lexical side looks up."""
-    ends = [match.end() for match in islice(re.finditer(r"\S+", text), QUERY_WORDS_MAX)]
-    return text[: ends[-1]] if ends else ""

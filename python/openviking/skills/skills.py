@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openviking.background import Background as Work
 from openviking.errors import NotFoundError
 from openviking.index import Index
 from openviking.retrieval.background import Background
@@ -19,7 +20,6 @@ from openviking.skills.finder import Finder
 from openviking.skills.importer import Importer
 from openviking.skills.overrides import Overrides
 from openviking.skills.rebuild import Rebuild
-from openviking.skills.related import Related
 from openviking.skills.scan import check_paths
 from openviking.skills.switch import Switches
 from openviking.skills.tiers import Tiers
@@ -79,10 +79,10 @@ class Skills:
         self._watch = Watch(self._sync, self._stopping)
         self._edits = Edits(self._writer, self._catalog, self._watch.covers)
         stale = self._writer.load()
-        self._related = Related(self._catalog.snapshot)
-        self._related.warm()
         self._rebuild = Rebuild(store, self._writer, stale, self._stopping.is_set)
         self._rebuild.start()
+        self._relating = Work("skills-related", self._relate)
+        self._relating.start()
 
     def search(
         self,
@@ -111,14 +111,9 @@ class Skills:
             EncoderError: the model failed.
             ConflictError: the fast tier has no table; the message names the command to run.
         """
-        found = self._tiers.finder(tier).search(
+        return self._tiers.finder(tier).search(
             query, k=k, category=category, hierarchical=hierarchical, explain=explain
         )
-        snapshot = self._catalog.snapshot
-        skills = self._related.complete([snapshot.latest(hit.skill) for hit in found.hits])
-        pairs = zip(found.hits, skills, strict=True)
-        hits = tuple(replace(hit, skill=skill) for hit, skill in pairs)
-        return replace(found, hits=hits, tier=tier)
 
     def rankings(self, query: str, *, k: int = 10, tier: Tier = "full") -> Rankings:
         """Return the best *k* ids by words alone, by vectors alone, and by both."""
@@ -129,7 +124,7 @@ class Skills:
         skill = self._store.get_skill(skill_id)
         if skill.is_disabled and not include_disabled:
             raise NotFoundError(f"skill {skill_id!r} is disabled; include_disabled shows it")
-        return self._related.complete([skill])[0]
+        return self._complete([skill])[0]
 
     def files(self, skill_id: str, *, include_disabled: bool = False) -> tuple[str, ...]:
         """List the files beside a skill's SKILL.md; raises NotFoundError as :meth:`get` does."""
@@ -169,7 +164,7 @@ class Skills:
         found, has_more = page_of(
             snapshot, category, limit, after, include_disabled=include_disabled
         )
-        return SkillPage(self._related.complete(found), found[-1].id if has_more else None)
+        return SkillPage(self._complete(found), found[-1].id if has_more else None)
 
     def tree(self) -> SkillTree:
         """Return all names by category and subcategory, and when anything last changed."""
@@ -184,7 +179,7 @@ class Skills:
             InputError: neither or both were given, or a value cannot be used.
             ConflictError: the id is taken.
         """
-        return self._written([self._edits.create(draft_of(content, fields))])[0]
+        return self._complete([self._edits.create(draft_of(content, fields))])[0]
 
     def replace(
         self,
@@ -202,32 +197,26 @@ class Skills:
         """
         self._edits.require_writable(skill_id)
         draft = replace(draft_of(content, fields), id=skill_id)
-        return self._written(self._edits.write([draft]))[0]
+        return self._complete(self._edits.write([draft]))[0]
 
     def put(self, skills: Sequence[Skill]) -> None:
         """Store finished records, new ones or in place of those of their ids, and encode them."""
         self._edits.write(skills)
-        self._relate()
 
     def delete(self, skill_id: str) -> None:
         """Delete a skill; raises NotFoundError, and ConflictError for one of a watched file."""
         self._edits.delete(skill_id)
-        self._relate()
 
     def disable(self, ids: Iterable[str]) -> tuple[Switched, ...]:
         """Hide skills from searches, lists, families and counts until :meth:`enable`.
 
         All of *ids* or none; raises NotFoundError. ``skills/switch.py`` says what outlives what.
         """
-        switched = self._switches.turn(ids, is_disabled=True)
-        self._relate()
-        return switched
+        return self._switches.turn(ids, is_disabled=True)
 
     def enable(self, ids: Iterable[str]) -> tuple[Switched, ...]:
         """Undo :meth:`disable`; raises NotFoundError."""
-        switched = self._switches.turn(ids, is_disabled=False)
-        self._relate()
-        return switched
+        return self._switches.turn(ids, is_disabled=False)
 
     def count_use(self, skill_id: str) -> int:
         """Add one to a skill's usage count and return it; raises NotFoundError."""
@@ -252,8 +241,7 @@ class Skills:
         try:
             return self._importer.run(roots, progress, prune=prune)
         finally:
-            self._relate()
-            self._related.warm()
+            self._relating.wake()
 
     def watch(self, folders: Sequence[str | Path]) -> None:
         """Import *folders* in the background, then follow their edits until ``close``.
@@ -288,6 +276,7 @@ class Skills:
         self._stopping.set()
         self._watch.join()
         self._rebuild.join()
+        self._relating.close()
 
     def _sync(self, folders: Sequence[Path]) -> None:
         version = self._catalog.snapshot.version
@@ -295,12 +284,10 @@ class Skills:
             self._importer.run(folders, prune=True, among=self._watch.paths)
         finally:
             if self._catalog.snapshot.version != version:
-                self._relate()
-                self._related.warm()
-
-    def _written(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
-        self._relate()
-        return self._related.complete(skills)
+                self._relating.wake()
 
     def _relate(self) -> None:
-        self._related = Related(self._catalog.snapshot)
+        self._catalog.snapshot.related().warm(lambda: self._relating.is_closing)
+
+    def _complete(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
+        return self._catalog.snapshot.related().complete(skills)

@@ -1,7 +1,8 @@
-"""The skills at one moment: records without bodies, and which index row belongs to which passage.
+"""The skills at one moment: records without bodies, and which group of the index each one is.
 
-A snapshot never changes. Its skills are numbered in the order of their ids, so that searches can
-work on arrays of numbers, and ties by id are ties by number.
+A snapshot never changes. Its skills are numbered in the order of their ids, so that ties by id are
+ties by number. The index knows them as groups of rows: row ``group << GROUP_BITS | position`` is a
+passage, and position 0 the summary.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from openviking.skills.related import Related
 from openviking.skills.structure import GENERAL, slug
 
 if TYPE_CHECKING:
@@ -20,7 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.retrieval.background import Background, BestCosines
+    from openviking.store.matches import WordMatches
+    from openviking.store.rows import RowTable
     from openviking.types import RowIds, Skill, Vectors
+
+GROUP_BITS = 16
+"""Bits of a row's id that count the passages of a skill."""
+
+POSITIONS = (1 << GROUP_BITS) - 1
+"""A mask of these bits."""
 
 Part = Literal["summary", "example", "body"]
 PARTS: tuple[Part, ...] = ("summary", "example", "body")
@@ -37,21 +47,22 @@ class Entry:
     Attributes:
         skill: the record, its body left out.
         summary: (dim,) float32, unit length; None while the vectors are of another model build.
-        first_row: index row of its first passage; the others follow.
+        group: its number in the index, which no other skill has while this one is known.
         row_count: its rows in the index; 0 for a skill that is hidden from search.
         places: per passage its part and where it starts and ends in the body.
     """
 
     skill: Skill
     summary: NDArray[np.float32] | None
-    first_row: int
+    group: int
     row_count: int
     places: tuple[Place, ...]
 
     @property
     def rows(self) -> RowIds:
         """Index rows of its passages."""
-        return np.arange(self.first_row, self.first_row + self.row_count, dtype=np.int64)
+        first = self.group << GROUP_BITS
+        return np.arange(first, first + self.row_count, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,41 +73,48 @@ class Summaries:
         ids: in order.
         row_of: id -> row.
         rows: (n, dim) float32, unit length.
-        row_at: (skills,) int64, number of a skill -> row, -1 for one without.
     """
 
     ids: tuple[str, ...]
     row_of: Mapping[str, int]
     rows: Vectors
-    row_at: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PassageRows:
-    """Which index rows belong to which skill.
+class Scope:
+    """The skills that a search may return: those that are not hidden, of one category or of all.
 
     Attributes:
-        first: (m,) int64, first row of every skill that has any, ascending.
-        count: (m,) int64, its rows.
-        number: (m,) int64, its number.
+        keys: (g,) int64, number of each group's skill, of any category; 0 for a group of none.
+        base: (g,) float64, 0 for the groups that may be returned and -inf for the others.
+        groups: (n,) int64, those that may be returned.
+        ids: of their skills.
+        unread: (m,) int64, those that have no vectors.
     """
 
-    first: RowIds
-    count: NDArray[np.int64]
-    number: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    base: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    ids: tuple[str, ...]
+    unread: NDArray[np.int64]
+    _lexicon_rows: list[tuple[RowTable, NDArray[np.int64]]] = field(default_factory=list)
 
-    def owners(self, rows: RowIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the number of each row's skill, and which of its passages the row is.
+    def lexicon_rows(self, row_of: RowTable) -> NDArray[np.int64]:
+        """Return where the words of each group stand, (g,); -1 for groups that are not returned.
 
-        A row that belongs to no skill of this snapshot, but to one before or after it, gets -1.
+        Remembered until the words of any skill change.
         """
-        if not len(self.first):
-            return np.full(len(rows), -1), np.zeros(len(rows), np.int64)
-        # A row before the first lands at the last skill, and far before its first row.
-        at = self.first.searchsorted(rows, side="right") - 1
-        positions = rows - self.first[at]
-        is_known = (positions >= 0) & (positions < self.count[at])
-        return np.where(is_known, self.number[at], -1), positions
+        for known, rows in self._lexicon_rows:
+            if known is row_of:
+                return rows
+        rows = np.full(len(self.base), -1, np.int64)
+        rows[self.groups] = row_of.rows(self.ids)
+        self._lexicon_rows[:] = [(row_of, rows)]
+        return rows
+
+    def bm25(self, matches: WordMatches) -> NDArray[np.float64]:
+        """Return bm25 of each group, (g,); 0 for groups that are not returned."""
+        return matches.by_row.take(self.lexicon_rows(matches.row_of))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +138,8 @@ class Snapshot:
     children: Mapping[str, tuple[str, ...]]
     version: int = 0
     nearest: BestCosines | None = None
-    _rows_by_category: dict[str, RowIds] = field(default_factory=dict)
-    _ids_by_category: dict[str, frozenset[str]] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=dict)
-    _passage_rows: list[PassageRows] = field(default_factory=list)
+    _scopes: dict[str | None, Scope] = field(default_factory=dict)
+    _related: list[Related] = field(default_factory=list)
     _summaries: list[Summaries] = field(default_factory=list)
     _usual_best: dict[Background, float] = field(default_factory=dict)
 
@@ -136,41 +152,52 @@ class Snapshot:
         """Return the ids behind *after* in order."""
         return self.ids if after is None else self.ids[bisect_right(self.ids, after) :]
 
-    def numbers(self) -> Mapping[str, int]:
-        """Return the number of each id, which is its place among ``ids``."""
-        if not self._numbers:
-            self._numbers.update({skill_id: at for at, skill_id in enumerate(self.ids)})
-        return self._numbers
+    def scope(self, category: str | None) -> Scope:
+        """Return the skills that a search within *category*, or all if None, may return."""
+        scope = self._scopes.get(category)
+        if scope is None:
+            scope = self._scope(category)
+            # Categories of no skill are anybody's invention, and would add up.
+            if category is None or scope.ids:
+                self._scopes[category] = scope
+        return scope
 
-    def passage_rows(self) -> PassageRows:
-        """Return whose the rows of the index are."""
-        if not self._passage_rows:
-            entries = (self.entries[skill_id] for skill_id in self.ids)
-            found = np.array(
-                sorted(
-                    (e.first_row, e.row_count, at) for at, e in enumerate(entries) if e.row_count
-                ),
-                dtype=np.int64,
-            ).reshape(-1, 3)
-            first, count, number = np.ascontiguousarray(found.T)
-            self._passage_rows.append(PassageRows(first, count, number))
-        return self._passage_rows[0]
+    def _scope(self, category: str | None) -> Scope:
+        entries = [self.entries[skill_id] for skill_id in self.ids]
+        all_groups = np.array([entry.group for entry in entries], np.int64)
+        keys = np.zeros(int(all_groups.max(initial=-1)) + 1, np.int64)
+        keys[all_groups] = np.arange(len(entries))
+        shown = [
+            entry
+            for entry in entries
+            if not is_hidden(entry.skill)
+            and (category is None or in_category(entry.skill, category))
+        ]
+        groups = np.array([entry.group for entry in shown], np.int64)
+        base = np.full(len(keys), -np.inf)
+        base[groups] = 0.0
+        unread = np.array([entry.group for entry in shown if not entry.row_count], np.int64)
+        return Scope(keys, base, groups, tuple(entry.skill.id for entry in shown), unread)
+
+    def related(self) -> Related:
+        """Return what follows for each skill from the others."""
+        if not self._related:
+            self._related.append(Related(self))
+        return self._related[0]
 
     def summaries(self) -> Summaries:
         """Return the summaries of the skills that can be found."""
         if not self._summaries:
             found = [
-                (at, skill_id, entry.summary)
-                for at, skill_id in enumerate(self.ids)
+                (skill_id, entry.summary)
+                for skill_id in self.ids
                 if (entry := self.entries[skill_id]).summary is not None and entry.row_count
             ]
-            vectors = [summary for _, _, summary in found]
+            vectors = [summary for _, summary in found]
             rows = np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
-            row_at = np.full(len(self.ids), -1, dtype=np.int64)
-            row_at[[at for at, _, _ in found]] = np.arange(len(found))
-            ids = tuple(skill_id for _, skill_id, _ in found)
+            ids = tuple(skill_id for skill_id, _ in found)
             row_of = {skill_id: row for row, skill_id in enumerate(ids)}
-            self._summaries.append(Summaries(ids, row_of, rows, row_at))
+            self._summaries.append(Summaries(ids, row_of, rows))
         return self._summaries[0]
 
     def usual_best(self, background: Background) -> float:
@@ -180,24 +207,6 @@ class Snapshot:
         if background not in self._usual_best:
             self._usual_best[background] = background.usual_best(self.nearest)
         return self._usual_best[background]
-
-    def ids_of(self, category: str) -> frozenset[str]:
-        """Return the ids of a category's skills."""
-        ids = self._ids_by_category.get(category)
-        if ids is None:
-            entries = self.entries.values()
-            ids = frozenset(e.skill.id for e in entries if in_category(e.skill, category))
-            self._ids_by_category[category] = ids
-        return ids
-
-    def rows_of(self, category: str) -> RowIds:
-        """Return the index rows of a category's visible skills, sorted."""
-        rows = self._rows_by_category.get(category)
-        if rows is None:
-            parts = [e.rows for e in self.entries.values() if in_category(e.skill, category)]
-            rows = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
-            self._rows_by_category[category] = rows
-        return rows
 
 
 def is_hidden(skill: Skill) -> bool:

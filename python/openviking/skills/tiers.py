@@ -55,5 +55,5 @@ class Tiers:
                 if self._open_fast is None:
                     raise ConflictError("the encoder in use has no fast tier; ask for tier full")
                 quick = self._open_fast()
-                self._fast = Finder(self._store, quick, self._catalog, Background(quick))
+                self._fast = Finder(self._store, quick, self._catalog, Background(quick), "fast")
             return self._fast

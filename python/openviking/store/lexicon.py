@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from openviking.store.bags import HASH, K1, WordBag, word_hash
-from openviking.store.matches import FoundWord, WordMatches
+from openviking.store.matches import FoundWords, WordMatches
 from openviking.store.postings import Postings, gather, postings_of
 from openviking.store.rows import RowTable
 from openviking.store.words import FUNCTION_WORDS
@@ -41,8 +41,6 @@ _MERGED_FROM = 0.5
 """An array that has grown to this share of the one before it is merged with it. So a row is sorted
 as often as the rows double, and a query meets a dozen arrays at most."""
 
-_MASKS_MAX = 64
-
 _query_hash = lru_cache(maxsize=4096)(word_hash)
 """Queries share their words; a digest costs as much as everything else about a word."""
 
@@ -63,7 +61,6 @@ class _State:
     older: tuple[Postings, ...]
     recent: tuple[WordBag, ...]
     dead_count: int = 0
-    masks: dict[frozenset[str], NDArray[np.bool_]] = field(default_factory=dict)
     _recent_postings: Postings | None = None
 
     @property
@@ -78,17 +75,6 @@ class _State:
         if self._recent_postings is None:
             self._recent_postings = postings_of(self.recent, self.rows - len(self.recent))
         return (*self.older, self._recent_postings)
-
-    def mask(self, among: frozenset[str]) -> NDArray[np.bool_]:
-        """Return which rows are of *among*; remembered for the sets that are asked for again."""
-        found = self.masks.get(among)
-        if found is None:
-            found = np.zeros(self.rows, dtype=np.bool_)
-            found[[row for skill_id in among if (row := self.row_of.get(skill_id)) is not None]] = 1
-            if len(self.masks) >= _MASKS_MAX:
-                self.masks.clear()
-            self.masks[among] = found
-        return found
 
 
 def _empty() -> _State:
@@ -135,96 +121,58 @@ class Lexicon:
             skill_id for skill_id in self._versions if row_of.get(skill_id) is None
         )
 
-    def match(
-        self, stems: Mapping[str, str], limit: int, *, among: frozenset[str] | None = None
-    ) -> WordMatches:
-        """Return the best skills by bm25, best first, ties by id.
+    def match(self, stems: Mapping[str, str], limit: int = 0) -> WordMatches:
+        """Add up bm25 for all skills.
 
         Args:
             stems: word of the query -> its stem.
-            limit: skills at most.
-            among: only skills of these ids.
+            limit: skills at most that are named as hits, best first, ties by id; the answer knows
+                the others as well.
         """
         state = self._state
-        if limit <= 0 or not stems or not state.rows:
-            return WordMatches(state.ids, state.row_of, np.zeros(0), [], [])
         words = _telling(state, stems)
-        scores = _scores(state, words)
-        if state.dead_count:
-            scores[state.is_dead] = 0.0
-        if among is not None:
-            scores *= state.mask(among)
-        return WordMatches(state.ids, state.row_of, scores, _best(state, scores, limit), words)
+        return WordMatches(state.ids, state.row_of, state.is_dead, words, limit)
 
 
-def _telling(state: _State, stems: Mapping[str, str]) -> list[FoundWord]:
+def _telling(state: _State, stems: Mapping[str, str]) -> FoundWords:
     """Return the words that tell something, in one order.
 
     Words of grammar and words of most skills are passed over while there are others: they tell
     nothing about a task, and in a store of few skills chance makes them look rare.
     """
     content: dict[str, str] = {}
-    grammar: dict[str, str] = {}
     for word, stem in stems.items():
-        (grammar if word in FUNCTION_WORDS else content).setdefault(stem, word)
-    limit = max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows)
-    words = _look_up(state, content)
-    telling = [word for word in words if word.skills <= limit]
-    return telling or words + _look_up(state, grammar)
+        if word not in FUNCTION_WORDS:
+            content.setdefault(stem, word)
+    found = _look_up(state, content, max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows))
+    if found.texts:
+        return found
+    everything = {stem: word for word, stem in reversed(list(stems.items()))}
+    return _look_up(state, everything, state.rows)
 
 
-def _look_up(state: _State, words: Mapping[str, str]) -> list[FoundWord]:
-    """Find the stems that stand anywhere; *words* maps each to the word that it came from."""
+def _look_up(state: _State, words: Mapping[str, str], limit: float) -> FoundWords:
+    """Find the stems that stand somewhere, in *limit* rows at most; *words* maps each to a word."""
     # Sorted, so that the order of the words cannot change the last bit of a sum.
     ordered = sorted(words)
     hashes = np.array([_query_hash(stem) for stem in ordered], dtype=HASH)
-    parts = [(part, part.places(hashes)) for part in state.parts()]
-    found: list[FoundWord] = []
-    for at, stem in enumerate(ordered):
-        places = [(part, slices[at]) for part, slices in parts if slices[at].stop]
-        size = sum(place.stop - place.start for _, place in places)
-        if state.dead_count:
-            size -= sum(int(state.is_dead[part.rows[place]].sum()) for part, place in places)
-        if size:
-            found.append(FoundWord(words[stem], places, size))
-    return found
-
-
-def _best(state: _State, scores: NDArray[np.float64], limit: int) -> list[int]:
-    """Return the rows of the *limit* highest scores above zero, best first, ties by id."""
-    rows = scores.nonzero()[0]
-    found = scores[rows]
-    if len(rows) > limit:
-        # All that tie with the last place stay in, so that ids decide and not row numbers.
-        near = found >= np.partition(found, len(rows) - limit)[len(rows) - limit]
-        rows, found = rows[near], found[near]
-    order = (-found).argsort(kind="stable")
-    ranked: list[int] = rows[order].tolist()
-    descending: list[float] = found[order].tolist()
-    if len(set(descending)) < len(descending):
-        ids = state.ids
-        keys = sorted(
-            (-score, ids[row], row) for score, row in zip(descending, ranked, strict=True)
-        )
-        ranked = [row for _, _, row in keys]
-    return ranked[:limit]
-
-
-def _scores(state: _State, words: Sequence[FoundWord]) -> NDArray[np.float64]:
-    """Add up bm25 for every row, dead ones included."""
+    places = [(part, part.ranges(hashes)) for part in state.parts()]
+    sizes = [0] * len(ordered)
+    for part, ranges in places:
+        for at, (start, stop) in enumerate(ranges.tolist()):
+            sizes[at] += stop - start
+            if state.dead_count:
+                sizes[at] -= int(np.count_nonzero(state.is_dead[part.rows[start:stop]]))
+    kept = [at for at, size in enumerate(sizes) if 0 < size <= limit]
+    skills = [sizes[at] for at in kept]
     count = state.rows - state.dead_count
-    rows: list[NDArray[np.int64]] = []
-    gains: list[NDArray[np.float32]] = []
-    for word in words:
-        rarity = math.log(1.0 + (count - word.skills + 0.5) / (word.skills + 0.5))
-        for part, place in word.places:
-            rows.append(part.rows[place])
-            gains.append(part.shares[place] * np.float32((K1 + 1.0) * rarity))
-    if not rows:
-        return np.zeros(state.rows)
-    # One pass that adds in the order of the words: equal skills get equal sums.
-    sums = np.bincount(np.concatenate(rows), np.concatenate(gains), state.rows)
-    return sums.astype(np.float64, copy=False)
+    gains = [(K1 + 1.0) * math.log(1.0 + (count - n + 0.5) / (n + 0.5)) for n in skills]
+    return FoundWords(
+        [words[ordered[at]] for at in kept],
+        skills,
+        [(part, ranges.take(kept, axis=0)) for part, ranges in places] if kept else [],
+        np.array(gains, np.float32),
+    )
 
 
 def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:
@@ -270,7 +218,7 @@ def _compacted(state: _State) -> _State:
     whole = _joined(state.parts())
     hashes = np.repeat(whole.hashes, np.diff(whole.starts))
     lives = ~state.is_dead[whole.rows]
-    renumbered = np.cumsum(~state.is_dead, dtype=np.int64) - 1
+    renumbered = np.cumsum(~state.is_dead, dtype=np.int32) - 1
     part = gather(
         hashes[lives], renumbered[whole.rows[lives]], whole.shares[lives], whole.bits[lives]
     )

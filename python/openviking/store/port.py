@@ -173,19 +173,15 @@ class Store(Protocol):
     def passage_vectors(self, build_id: str, *, skill_id: str | None = None) -> PassageVectors:
         """Return every passage vector of that build, or of one skill, ordered by passage id."""
 
-    def match_skills(
-        self, query: str, limit: int, *, among: frozenset[str] | None = None
-    ) -> WordMatches:
-        """Return the best lexical hits by bm25 over all fields, best first, ties by id.
+    def match_skills(self, query: str, limit: int = 0) -> WordMatches:
+        """Return bm25 over all fields of all skills, and the best of them by it.
 
         Any text is a valid query: it is taken as words, never as syntax. Skills that are hidden
-        (``disable_model_invocation``, ``is_disabled``) match nothing. The answer also knows the
-        score of every other skill, and where it matched.
+        (``disable_model_invocation``, ``is_disabled``) match nothing.
 
         Args:
             query: words of any kind.
-            limit: hits at most.
-            among: only skills of these ids; the same set given again is cheapest.
+            limit: skills at most that are named as hits, best first, ties by id.
         """
 
     def count_skill_use(self, skill_id: str) -> int:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openviking.vectors.postings import posting_bits, posting_ranges, posting_sums
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,30 +23,28 @@ class Postings:
 
     hashes: NDArray[np.int64]
     starts: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
     shares: NDArray[np.float32]
     bits: NDArray[np.uint8]
 
-    def places(self, hashes: NDArray[np.int64]) -> list[slice]:
-        """Return for each hash where its rows stand; an empty slice if nowhere."""
-        if not len(self.hashes):
-            return [slice(0, 0)] * len(hashes)
-        at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        is_known = self.hashes[at] == hashes
-        return [
-            slice(start, stop) if known else slice(0, 0)
-            for start, stop, known in zip(
-                self.starts[at].tolist(),
-                self.starts[at + 1].tolist(),
-                is_known.tolist(),
-                strict=True,
-            )
-        ]
+    def ranges(self, hashes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return for each hash, (w,), where its rows begin and end, (w, 2); 0 and 0 if nowhere."""
+        return posting_ranges(self.hashes, self.starts, hashes)
+
+    def sums(
+        self, ranges: NDArray[np.int64], gains: NDArray[np.float32], count: int
+    ) -> NDArray[np.float64]:
+        """Add up shares times gains (w,) of the words at *ranges* for *count* rows."""
+        return posting_sums(self.rows, self.shares, ranges, gains, count)
+
+    def fields(self, ranges: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the fields, as bits, in which each word stands in each of *rows* (k,): (w, k)."""
+        return posting_bits(self.rows, self.bits, ranges, rows)
 
 
 def gather(
     hashes: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    rows: NDArray[np.int32],
     shares: NDArray[np.float32],
     bits: NDArray[np.uint8],
 ) -> Postings:
@@ -58,7 +58,7 @@ def gather(
 def postings_of(bags: Sequence[WordBag], first_row: int) -> Postings:
     """Join the words of *bags*, whose rows count up from *first_row*."""
     counts = [len(bag.hashes) for bag in bags]
-    rows = np.repeat(np.arange(first_row, first_row + len(bags), dtype=np.int64), counts)
+    rows = np.repeat(np.arange(first_row, first_row + len(bags), dtype=np.int32), counts)
     return gather(
         np.concatenate([np.empty(0, np.int64), *(bag.hashes for bag in bags)]),
         rows,

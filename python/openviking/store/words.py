@@ -67,6 +67,10 @@ def query_terms(query: str) -> list[str]:
     text = query[:QUERY_CHARS_MAX]
     terms: dict[str, None] = {}
     for found in _IDENTIFIER.findall(text):
+        if found.isalpha() and found[1:].islower():
+            # A plain word, as most are: of one piece, and without other forms.
+            terms[found.lower()] = None
+            continue
         forms = list(_forms(found))
         # `c` says nothing about `c++`, nor `r` and `d` about `R&D`: the joined form does.
         pieces = [word for word in _PIECE.findall(found) if len(word) > 1 or not forms]

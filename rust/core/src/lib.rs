@@ -27,6 +27,7 @@ pub mod rowset;
 mod scan;
 pub mod search;
 pub mod simd;
+pub mod sparse;
 mod survivors;
 pub mod topk;
 mod workers;

@@ -10,6 +10,7 @@ mod groups;
 mod mapped;
 mod rowfile;
 mod rowset;
+mod sparse;
 
 /// The custom operators of ONNX Runtime; named here so that their entry point is exported.
 pub use openviking_ops as ops;
@@ -101,10 +102,14 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
             "MappedRows",
             "RowSet",
             "Signs",
+            "count_before",
             "cpu_level",
             "encode",
             "normalize",
             "plan_batches",
+            "posting_bits",
+            "posting_ranges",
+            "posting_sums",
             "search",
         ],
     )?;
@@ -113,6 +118,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(normalize, module)?)?;
     module.add_function(wrap_pyfunction!(plan_batches, module)?)?;
     module.add_function(wrap_pyfunction!(search, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::count_before, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::posting_bits, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::posting_ranges, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::posting_sums, module)?)?;
     module.add_class::<mapped::MappedRows>()?;
     module.add_class::<mapped::Signs>()?;
     module.add_class::<rowset::RowSet>()

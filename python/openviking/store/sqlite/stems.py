@@ -58,7 +58,13 @@ def skill_stems(skill: Skill) -> list[list[str]]:
     return [stems(f"{field}\n{identifier_forms(field)}") for field in fields]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
+def _stem(term: str) -> str | None:
+    """Return the stem of one word of a query; remembered, for queries share their words."""
+    found = stems(term)
+    return found[0] if found else None
+
+
 def query_stems(query: str) -> dict[str, str]:
-    """Map each word of *query* to its stem; remembered, for a query is often asked again."""
-    return {term: stem for term in query_terms(query) for stem in stems(term)[:1]}
+    """Map each word of *query* to its stem."""
+    return {term: stem for term in query_terms(query) if (stem := _stem(term)) is not None}

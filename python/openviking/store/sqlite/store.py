@@ -185,11 +185,9 @@ class SqliteStore:
         with self._database.reading() as connection:
             return skill_vectors.read(connection, build_id, skill_id)
 
-    def match_skills(
-        self, query: str, limit: int, *, among: frozenset[str] | None = None
-    ) -> WordMatches:
-        """Return the best lexical hits by bm25 over all fields, best first, ties by id."""
-        return self._lexicon.match(query_stems(query), limit, among=among)
+    def match_skills(self, query: str, limit: int = 0) -> WordMatches:
+        """Return bm25 over all fields of all skills, and the best of them by it."""
+        return self._lexicon.match(query_stems(query), limit)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
