@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from openviking.encoder.fake import HashingEncoder
     from openviking.skills.snapshot import Place
     from openviking.store import SqliteStore
-    from openviking.types import Vectors
+    from openviking.types import RowIds, Vectors
 
 Version = tuple[Skill, "Vectors", list["Place"]]
 
@@ -98,6 +98,34 @@ def test_a_search_of_an_older_snapshot_is_refused(catalog: Catalog, encoder: Has
     catalog.replace([version(encoder, "a", "second")])
 
     assert catalog.search(snapshot, query, scope.base, scope.keys, 1, 1) is None
+
+
+def test_what_is_usual_is_never_said_of_rows_that_are_about_to_go(encoder: HashingEncoder):
+    background = Background(encoder)
+    said: list[float] = []
+
+    class SlowIndex(Index):
+        """Somebody searches what was published before the old rows are removed."""
+
+        def remove(self, ids: RowIds) -> int:
+            published = catalog.snapshot
+            reader.append(
+                threading.Thread(target=lambda: said.append(published.usual_best(background)))
+            )
+            reader[0].start()
+            reader[0].join(0.2)
+            return super().remove(ids)
+
+    reader: list[threading.Thread] = []
+    catalog = Catalog(SlowIndex(encoder.dim))
+    catalog.replace([version(encoder, "a", "hello there"), version(encoder, "b", "paint fences")])
+
+    catalog.replace([], ["a"])
+    reader[0].join()
+
+    alone = Catalog(Index(encoder.dim))
+    alone.replace([version(encoder, "b", "paint fences")])
+    assert said == pytest.approx([alone.snapshot.usual_best(background)])
 
 
 def test_skills_whose_vectors_are_being_made_are_found_by_their_words(

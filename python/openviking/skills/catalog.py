@@ -120,6 +120,10 @@ class Catalog:
 
     def _best_cosines(self, queries: Vectors) -> NDArray[np.float32]:
         """Return the highest cosine of any passage and each of *queries*; nothing if none."""
+        # The snapshot that asks may have been published a moment ago: until its writer lets go, the
+        # rows of what it replaced are there too, and its answer would be remembered with them.
+        with self._lock:
+            pass
         _, cosines = self._index.search(queries, 1)
         return cosines.ravel()
 
