@@ -161,7 +161,12 @@ pub(crate) fn give_back(scratch: Scratch) {
 /// between two layers takes anew what it loses.
 pub(crate) fn release_large() {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    idle.retain(|scratch| matches!(scratch.memory, Memory::Small(_)));
+    let is_large = |scratch: &mut Scratch| matches!(scratch.memory, Memory::Large(..));
+    let large: Vec<_> = idle.extract_if(.., is_large).collect();
+    // Unmapping takes a while, and a thread of low priority may lose its processor meanwhile: a
+    // query's layer must not wait for it.
+    drop(idle);
+    drop(large);
 }
 
 #[cfg(test)]
