@@ -17,6 +17,7 @@
 mod bounds;
 mod descent;
 mod floors;
+mod pass;
 mod pooling;
 
 use crate::error::{Error, Result};

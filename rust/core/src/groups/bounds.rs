@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::grouping::Grouping;
 use crate::levels::{LevelQuery, Levels};
 use crate::mask::BLOCK;
 use crate::simd::{Kernels, Line};
@@ -111,4 +112,34 @@ impl Packed {
             self.residuals.push(residuals[*row as usize]);
         }
     }
+}
+
+/// The rows of a group that its meaning depends on: that at position 0, if it has one, and those that
+/// may be the nearest to a query.
+///
+/// `intervals` are those of its rows, per row and query.
+pub fn decisive(
+    grouping: &Grouping,
+    slot: u32,
+    intervals: &[Interval],
+    queries: usize,
+) -> Vec<u32> {
+    let mut lowest = vec![-1.0_f32; queries];
+    for row in intervals.chunks_exact(queries) {
+        for (lowest, one) in lowest.iter_mut().zip(row) {
+            *lowest = lowest.max(one.lower);
+        }
+    }
+    let may_be_nearest = |row: &[Interval]| {
+        let mut both = row.iter().zip(&lowest);
+        both.any(|(one, lowest)| one.upper >= *lowest)
+    };
+    grouping
+        .places(slot)
+        .iter()
+        .zip(intervals.chunks_exact(queries))
+        .enumerate()
+        .filter(|(at, (_, row))| *at == 0 && grouping.has_summary(slot) || may_be_nearest(row))
+        .map(|(_, (place, _))| *place)
+        .collect()
 }

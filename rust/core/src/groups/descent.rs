@@ -2,14 +2,13 @@
 
 use crate::funnel::LEVELS;
 use crate::grouping::Grouping;
-use crate::groups::bounds::{Bounds, Interval, Packed};
+use crate::groups::bounds::{Bounds, Interval, Packed, decisive};
 use crate::groups::floors::{Floors, largest};
+use crate::groups::pass::Pass;
 use crate::groups::{GroupSearch, Judged};
-use crate::levels::dots_into;
-use crate::mask::{BLOCK, bits};
+use crate::mask::BLOCK;
 use crate::parallel::in_parts;
 use crate::rowset::RowSet;
-use crate::simd::Bound;
 
 /// Below this many rows their codes cost as much as they save.
 const CODES_FROM_ROWS: usize = 128;
@@ -68,7 +67,8 @@ impl<'a> Descent<'a> {
         let mut judged = self.judge(&likely, None);
         let floors = Floors::of(&judged, self.wanted);
         let thresholds = self.thresholds(&alive, &firsts, &likely, floors);
-        let open = self.open_slots(&thresholds);
+        let pass = Pass::new(&self.bounds, self.grouping, &thresholds);
+        let open = pass.open_slots(self.set.len());
         judged.extend(self.judge(&open, Some(floors)));
         judged
     }
@@ -182,7 +182,8 @@ impl<'a> Descent<'a> {
                 self.narrow(&mut bounded, floors);
             }
             for (slot, intervals) in &bounded {
-                rows.extend(self.decisive(*slot, intervals));
+                let decisive = decisive(self.grouping, *slot, intervals, self.queries());
+                rows.extend(decisive);
                 ends.push((*slot, rows.len()));
             }
         }
@@ -214,31 +215,6 @@ impl<'a> Descent<'a> {
             let highest = self.meaning_of(*slot, intervals, |one| one.upper);
             floors.admit(highest, self.priors[*slot as usize].unwrap_or(0.0))
         });
-    }
-
-    /// The rows of a slot that its meaning depends on: that at position 0, and those that may be the
-    /// nearest to a query.
-    fn decisive(&self, slot: u32, intervals: &[Interval]) -> Vec<u32> {
-        let (places, queries) = (self.grouping.places(slot), self.queries());
-        let mut lowest = vec![-1.0_f32; queries];
-        for row in intervals.chunks_exact(queries) {
-            for (lowest, one) in lowest.iter_mut().zip(row) {
-                *lowest = lowest.max(one.lower);
-            }
-        }
-        places
-            .iter()
-            .zip(intervals.chunks_exact(queries))
-            .enumerate()
-            .filter(|(at, (_, row))| {
-                *at == 0 && self.grouping.has_summary(slot)
-                    || row
-                        .iter()
-                        .zip(&lowest)
-                        .any(|(one, lowest)| one.upper >= *lowest)
-            })
-            .map(|(_, (place, _))| *place)
-            .collect()
     }
 
     /// The clamped cosines of rows, per row and query.
@@ -318,118 +294,5 @@ impl<'a> Descent<'a> {
             }
         }
         thresholds
-    }
-
-    /// The slots with a row that reaches its threshold as far as the codes tell, ascending.
-    fn open_slots(&self, thresholds: &[Vec<f32>]) -> Vec<u32> {
-        let rows = self.set.len();
-        let parts = in_parts(rows.div_ceil(BLOCK), self.queries(), |pieces| {
-            let mut is_open = vec![0_u64; self.grouping.len().div_ceil(BLOCK)];
-            for block in pieces.flatten() {
-                let range = (block * BLOCK, rows.min((block + 1) * BLOCK));
-                for (at, thresholds) in thresholds.iter().enumerate() {
-                    self.open_of_block(range, at, thresholds, &mut is_open);
-                }
-            }
-            is_open
-        });
-        let mut open = vec![0_u64; self.grouping.len().div_ceil(BLOCK)];
-        for part in parts {
-            for (word, more) in open.iter_mut().zip(part) {
-                *word |= more;
-            }
-        }
-        let slots = open
-            .into_iter()
-            .enumerate()
-            .flat_map(|(block, word)| bits(word).map(move |bit| block * BLOCK + bit));
-        slots
-            .map(|slot| u32::try_from(slot).unwrap_or(u32::MAX))
-            .collect()
-    }
-
-    fn open_of_block(
-        &self,
-        (start, end): (usize, usize),
-        query: usize,
-        thresholds: &[f32],
-        is_open: &mut [u64],
-    ) {
-        let slots = &self.grouping.slots()[start..end];
-        let mut floors = [f32::INFINITY; BLOCK];
-        for (floor, slot) in floors.iter_mut().zip(slots) {
-            *floor = thresholds[*slot as usize];
-        }
-        let mut word = packed(floors.map(|floor| u8::from(floor < f32::INFINITY)));
-        let (levels, query) = (self.bounds.levels, &self.bounds.queries[query]);
-        let mut dots = [0; BLOCK];
-        let dots = &mut dots[..end - start];
-        for level in 0..levels.count() {
-            if word == 0 {
-                return;
-            }
-            let mut more = [0; BLOCK];
-            let more = &mut more[..end - start];
-            let lines = levels.lines(level, start, end);
-            dots_into(query.planes(level), lines, word, more, self.set.kernels);
-            for (dot, more) in dots.iter_mut().zip(&*more) {
-                *dot += *more;
-            }
-            let (steps, residuals) = (levels.steps(), levels.residuals(level));
-            word &= reaching(
-                &floors,
-                query.bound(level),
-                dots,
-                &steps[start..end],
-                &residuals[start..end],
-            );
-        }
-        for bit in bits(word) {
-            let slot = slots[bit] as usize;
-            is_open[slot / BLOCK] |= 1 << (slot % BLOCK);
-        }
-    }
-}
-
-/// The rows, at most 64, whose upper bound reaches their own floor, as bits.
-fn reaching(
-    floors: &[f32; BLOCK],
-    bound: Bound,
-    dots: &[i32],
-    steps: &[f32],
-    residuals: &[f32],
-) -> u64 {
-    let mut reaches = [0; BLOCK];
-    let rows = dots.iter().zip(steps).zip(residuals).zip(floors);
-    for (reaches, (((dot, step), residual), floor)) in reaches.iter_mut().zip(rows) {
-        let (estimate, margin) = bound.of(*dot, *step, *residual);
-        *reaches = u8::from(estimate + margin >= *floor);
-    }
-    packed(reaches)
-}
-
-/// Bytes of 0 or 1 as bits, lowest first.
-fn packed(bytes: [u8; BLOCK]) -> u64 {
-    let mut word = 0;
-    for (at, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        // Brings byte `i` to bit `56 + i`; no two of the products meet.
-        let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        word |= gathered << (8 * at);
-    }
-    word
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_become_the_bits_of_their_places() {
-        for at in 0..BLOCK {
-            let mut bytes = [1; BLOCK];
-            bytes[at] = 0;
-            assert_eq!(packed(bytes), !(1 << at));
-            assert_eq!(packed(bytes.map(|byte| 1 - byte)), 1 << at);
-        }
     }
 }
