@@ -85,10 +85,8 @@ class PackedSession:
     batch_tokens = 384
 
     def __init__(self, path: Path, *, threads: int, operators: Path | None) -> None:
-        # The operators have threads of their own: the runtime's spin when nothing is to be done.
-        options = _options(threads if operators is None else 1)
+        options = _options(threads)
         if operators is not None:
-            options.add_session_config_entry("openviking.threads", str(threads))
             _register(options, operators)
         self._session = open_session(path, options)
         # Of tensors of a long run nothing is kept: 2.4 MB, which the next one maps anew in 1 ms.

@@ -10,7 +10,6 @@
     reason = "what is not inlined loses its instruction set"
 )]
 
-pub mod crew;
 pub mod kernels;
 pub mod layer;
 mod ops;

@@ -62,15 +62,10 @@ impl<'a, T> Shared<'a, T> {
 }
 
 /// Something that runs a body on several threads and returns when all have returned.
-pub trait Team: Sync {
-    /// Calls `body(0)`, and `body(member)` for any members below `members`, each number once at a
-    /// time; in any order, on any threads, perhaps one after the other.
+pub trait Team {
+    /// Calls `body(member)` for each member below `members`, in any order, on any threads, perhaps
+    /// one after the other.
     fn call(&self, members: usize, body: &(dyn Fn(usize) + Sync));
-
-    /// Whether members other than the first should leave, for something more urgent.
-    fn is_wanted_elsewhere(&self) -> bool {
-        false
-    }
 }
 
 /// One step of a computation: `chunks` pieces that may run at the same time.
@@ -94,8 +89,8 @@ struct Line(AtomicUsize);
 
 /// Runs the phases one after the other; a phase begins when the one before is complete.
 ///
-/// A member that comes late, or comes back, joins where the others are; one that never comes is not
-/// missed, for every chunk can be taken by anybody. Which member does a chunk must not change what it writes.
+/// A member that comes late joins where the others are; one that never comes is not missed, for
+/// every chunk can be taken by anybody. Which member does a chunk must not change what it writes.
 ///
 /// # Panics
 /// If a piece panicked, on whatever thread; the others stop early.
@@ -108,15 +103,12 @@ pub fn run_phases<L: Send>(team: &dyn Team, locals: &mut [L], phases: &[Phase<'_
         .collect();
     let failed = AtomicBool::new(false);
     team.call(members, &|member| {
-        // SAFETY: no two threads have one number at a time, so this one alone has this element.
+        // SAFETY: each member number is passed once, so this thread alone has this element.
         let local = &mut unsafe { locals.slice_mut(member, 1) }[0];
         let guard = SetOnPanic(&failed);
-        let may_stay = || member == 0 || !team.is_wanted_elsewhere();
         for (phase, progress) in phases.iter().zip(&progress) {
-            progress.work(phase, (member, members), local, may_stay);
-            if !progress.wait(phase.chunks, || {
-                may_stay() && !failed.load(Ordering::Acquire)
-            }) {
+            progress.work(phase, member, members, local);
+            if !progress.wait(phase.chunks, &failed) {
                 break;
             }
         }
@@ -145,18 +137,12 @@ impl Progress {
         }
     }
 
-    fn work<L>(
-        &self,
-        phase: &Phase<'_, L>,
-        (member, members): (usize, usize),
-        local: &mut L,
-        may_stay: impl Fn() -> bool,
-    ) {
+    fn work<L>(&self, phase: &Phase<'_, L>, member: usize, members: usize, local: &mut L) {
         let mut finished = 0;
         for owner in (member..members).chain(0..member) {
             let end = (owner + 1) * phase.chunks / members;
             let next = &self.next[owner].0;
-            while next.load(Ordering::Relaxed) < end && may_stay() {
+            while next.load(Ordering::Relaxed) < end {
                 let chunk = next.fetch_add(1, Ordering::Relaxed);
                 if chunk >= end {
                     break;
@@ -168,12 +154,12 @@ impl Progress {
         self.done.0.fetch_add(finished, Ordering::AcqRel);
     }
 
-    /// Waits until all chunks are done; false if there is no more reason to wait.
-    fn wait(&self, chunks: usize, may_wait: impl Fn() -> bool) -> bool {
+    /// Waits until all chunks are done; false if a member failed.
+    fn wait(&self, chunks: usize, failed: &AtomicBool) -> bool {
         // Some 20 microseconds of spinning; then the missing member has probably lost its core.
         let mut patience = 1000;
         while self.done.0.load(Ordering::Acquire) < chunks {
-            if !may_wait() {
+            if failed.load(Ordering::Acquire) {
                 return false;
             }
             if patience > 0 {

@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use ort_sys::ONNXTensorElementDataType as Code;
 
 use super::{TOKENS_MAX, offsets};
-use crate::crew::CREW;
 use crate::kernels::norm::{EmbedToken, NormWeights};
 use crate::ort::{Constant, Element, FileRows, KernelContext, KernelInfo, Op, OpError};
 use crate::simd::Level;
@@ -53,8 +52,6 @@ impl Op for Embed {
     }
 
     fn compute(&self, context: &mut KernelContext<'_>) -> Result<(), OpError> {
-        // The layers follow within microseconds.
-        CREW.begin(context.threads() - 1);
         let (ids, shape) = context.input::<i64>(0, "input_ids")?;
         if shape.len() != 1 || ids.len() > TOKENS_MAX {
             let expected = format!("expected shape [at most {TOKENS_MAX} tokens]");

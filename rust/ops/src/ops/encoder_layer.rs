@@ -1,17 +1,17 @@
 //! One encoder layer as one node.
 
 use std::ffi::CStr;
+use std::num::NonZero;
+use std::sync::OnceLock;
 
 use ort_sys::ONNXTensorElementDataType as Code;
 
 use super::{offsets, token_vectors};
-use crate::crew::Hands;
 use crate::kernels::attention::HEAD;
 use crate::kernels::linear::Linear;
 use crate::kernels::norm::NormWeights;
 use crate::layer::{Batch, LayerWeights, run_layer};
 use crate::ort::{Constant, Element, KernelContext, KernelInfo, Op, OpError};
-use crate::parallel::Team;
 use crate::scratch;
 use crate::simd::{LANES, Level, PANEL};
 
@@ -177,15 +177,20 @@ impl Op for EncoderLayer {
             x,
             offsets: &offsets,
         };
-        let team = Hands {
-            is_urgent: tokens <= URGENT_TOKENS_MAX,
-        };
-        let team = (&team as &dyn Team, context.threads());
+        let team = (&*context as &dyn crate::parallel::Team, members());
         run_layer(Level::best(), team, &weights, batch, &mut scratch, out);
         scratch::give_back(scratch);
         Ok(())
     }
 }
 
-/// Tokens of a run that helpers leave longer ones for: those of the scheduler's short lane.
-const URGENT_TOKENS_MAX: usize = 128;
+/// Threads that may take part: as many as the process has processors. A session with fewer threads
+/// is served too; the members that do not come are not missed.
+fn members() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        std::thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(64)
+    })
+}

@@ -5,35 +5,33 @@ mod encoder_layer;
 mod pool;
 
 use std::ffi::CStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
-use ort_sys::{OrtApi, OrtCustomOpDomain, OrtSessionOptions};
+use ort_sys::{OrtApi, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions};
 
-use crate::crew::{CREW, MEMBERS_MAX};
-use crate::ort::{KernelContext, OpError, Table, check, number};
+use crate::ort::{KernelContext, OpError, check, table};
 
 /// Most tokens of one run: bounds the working memory, some 24 KB a token at this model's width.
 pub const TOKENS_MAX: usize = 4096;
 
 const DOMAIN: &CStr = c"ai.openviking";
 
-/// Entry of the session options that says how many threads work on one run; one, if it is missing.
-const THREADS: &CStr = c"openviking.threads";
+static EMBED: OrtCustomOp = table::<embed::Embed>();
+static ENCODER_LAYER: OrtCustomOp = table::<encoder_layer::EncoderLayer>();
+static POOL: OrtCustomOp = table::<pool::PoolNormalize>();
 
-/// The domain as made for sessions of so many threads, kept until the process ends: the sessions
-/// refer to it.
-struct Domain {
-    threads: usize,
-    domain: *mut OrtCustomOpDomain,
-}
+/// The domain, made once for the process: sessions refer to it until the process ends.
+struct Domain(*mut OrtCustomOpDomain);
 
-// SAFETY: a domain is not changed after it has been made.
+// SAFETY: the domain is not changed after it has been made.
 unsafe impl Send for Domain {}
+// SAFETY: as above.
+unsafe impl Sync for Domain {}
 
 /// Adds the operators to session options.
 ///
 /// # Errors
-/// What ONNX Runtime answers, or that the number of threads is none.
+/// What ONNX Runtime answers.
 ///
 /// # Safety
 /// `options` are live session options of the library that `api` belongs to.
@@ -41,40 +39,33 @@ pub(crate) unsafe fn register(
     api: &OrtApi,
     options: *mut OrtSessionOptions,
 ) -> Result<(), OpError> {
-    static MADE: Mutex<Vec<Domain>> = Mutex::new(Vec::new());
-    // SAFETY: the options are live by the caller's promise.
-    let threads = unsafe { number(api, options, THREADS) }?;
-    let threads = threads.unwrap_or(1).clamp(1, MEMBERS_MAX);
-    CREW.enlarge(threads - 1);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = made.iter().find(|domain| domain.threads == threads);
-    let domain = if let Some(domain) = known {
-        domain.domain
-    } else {
-        let domain = make(api, threads)?;
-        made.push(Domain { threads, domain });
+    static MADE: OnceLock<Domain> = OnceLock::new();
+    static MAKING: Mutex<()> = Mutex::new(());
+    let lock = MAKING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let domain = if let Some(domain) = MADE.get() {
         domain
+    } else {
+        let made = make(api)?;
+        MADE.get_or_init(|| made)
     };
+    drop(lock);
     // SAFETY: the options are live by the caller's promise, the domain always.
-    check(api, unsafe { (api.AddCustomOpDomain)(options, domain) })
+    check(api, unsafe { (api.AddCustomOpDomain)(options, domain.0) })
 }
 
-fn make(api: &OrtApi, threads: usize) -> Result<*mut OrtCustomOpDomain, OpError> {
+fn make(api: &OrtApi) -> Result<Domain, OpError> {
     let mut domain = std::ptr::null_mut();
     // SAFETY: the name is zero-terminated; the place written to is ours.
     check(api, unsafe {
         (api.CreateCustomOpDomain)(DOMAIN.as_ptr(), &raw mut domain)
     })?;
-    for table in [
-        Table::new::<embed::Embed>(threads),
-        Table::new::<encoder_layer::EncoderLayer>(threads),
-        Table::new::<pool::PoolNormalize>(threads),
-    ] {
-        let table: &'static Table = Box::leak(Box::new(table));
-        // SAFETY: the domain was just made, the table stays for ever.
-        check(api, unsafe { (api.CustomOpDomain_Add)(domain, table.op()) })?;
+    for op in [&EMBED, &ENCODER_LAYER, &POOL] {
+        // SAFETY: the domain was just made, the operator is static.
+        check(api, unsafe { (api.CustomOpDomain_Add)(domain, op) })?;
     }
-    Ok(domain)
+    Ok(Domain(domain))
 }
 
 /// Input `index` as the offsets of texts in `tokens` packed tokens: 0 first, rising, `tokens` last,

@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use ort_sys::ONNXTensorElementDataType as Code;
 
 use super::{TOKENS_MAX, offsets, token_vectors};
-use crate::crew::CREW;
 use crate::kernels::pool::PoolText;
 use crate::ort::{Element, KernelContext, KernelInfo, Op, OpError};
 use crate::scratch;
@@ -23,12 +22,11 @@ impl Op for PoolNormalize {
     }
 
     fn compute(&self, context: &mut KernelContext<'_>) -> Result<(), OpError> {
-        // No layer follows, and whoever waits for the vector wants a processor now.
-        CREW.rest();
         let (_, shape) = context.input::<f32>(0, "x")?;
         let width = shape.last().copied().unwrap_or(0);
         let (x, tokens) = token_vectors(context, 0, width)?;
         let offsets = offsets(context, 1, tokens, TOKENS_MAX)?;
+        // No layer follows.
         scratch::release_large();
         let out = context.output([offsets.len() - 1, width])?;
         for (text, out) in offsets.windows(2).zip(out.chunks_exact_mut(width.max(1))) {

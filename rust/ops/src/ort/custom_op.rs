@@ -31,39 +31,15 @@ pub trait Op: Sized + Send + Sync {
     fn compute(&self, context: &mut KernelContext<'_>) -> Result<(), OpError>;
 }
 
-/// A made operator with the API it was made with, and the threads of its session.
+/// A made operator with the API it was made with.
 struct Made<O> {
     api: &'static OrtApi,
-    threads: usize,
     op: O,
 }
 
-/// What ONNX Runtime knows of an operator, and the threads of the sessions that it is for.
-#[repr(C)]
-pub struct Table {
-    /// First, for ONNX Runtime passes its address back to us.
-    op: OrtCustomOp,
-    threads: usize,
-}
-
-impl Table {
-    /// The table of functions that ONNX Runtime calls for `O`.
-    #[must_use]
-    pub const fn new<O: Op>(threads: usize) -> Self {
-        Self {
-            op: functions::<O>(),
-            threads,
-        }
-    }
-
-    /// What ONNX Runtime is given; it must stay where it is for as long as there are sessions.
-    #[must_use]
-    pub fn op(&'static self) -> *const OrtCustomOp {
-        (&raw const *self).cast()
-    }
-}
-
-const fn functions<O: Op>() -> OrtCustomOp {
+/// The table of functions that ONNX Runtime calls for `O`.
+#[must_use]
+pub const fn table<O: Op>() -> OrtCustomOp {
     OrtCustomOp {
         version: API_VERSION,
         CreateKernel: None,
@@ -134,22 +110,20 @@ unsafe extern "system" fn one(_: *const OrtCustomOp) -> c_int {
 }
 
 unsafe extern "system" fn create<O: Op>(
-    op: *const OrtCustomOp,
+    _: *const OrtCustomOp,
     api: *const OrtApi,
     info: *const OrtKernelInfo,
     kernel: *mut *mut c_void,
 ) -> OrtStatusPtr {
     // SAFETY: ONNX Runtime passes its own static table.
     let api: &'static OrtApi = unsafe { &*api };
-    // SAFETY: ONNX Runtime passes what it was given by `Table::op`.
-    let threads = unsafe { &*op.cast::<Table>() }.threads;
     guard(api, || {
         let op = O::new(&KernelInfo {
             api,
             info,
             alive: PhantomData,
         })?;
-        let made = Box::into_raw(Box::new(Made { api, threads, op }));
+        let made = Box::into_raw(Box::new(Made { api, op }));
         // SAFETY: ONNX Runtime passes the place for the kernel, to be given back to `destroy`.
         unsafe { kernel.write(made.cast()) };
         Ok(())
@@ -168,7 +142,6 @@ unsafe extern "system" fn compute<O: Op>(
             api,
             context,
             is_output_taken: false,
-            threads: made.threads,
             alive: PhantomData,
         })
     })

@@ -4,13 +4,13 @@ mod custom_op;
 mod file_rows;
 mod tensor;
 
-pub use custom_op::{Op, Table};
+pub use custom_op::{Op, table};
 pub use file_rows::FileRows;
 pub use tensor::{Constant, Element, KernelContext, KernelInfo};
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
-use ort_sys::{OrtApi, OrtApiBase, OrtErrorCode, OrtSessionOptions, OrtStatus, OrtStatusPtr};
+use ort_sys::{OrtApi, OrtApiBase, OrtErrorCode, OrtStatus, OrtStatusPtr};
 
 /// The version of the C API that is asked for; every onnxruntime from 1.17 on has it.
 pub const API_VERSION: u32 = 17;
@@ -55,7 +55,7 @@ pub(crate) fn check(api: &OrtApi, status: OrtStatusPtr) -> Result<(), OpError> {
     // SAFETY: the status is not null.
     let text = unsafe { (api.GetErrorMessage)(status.0) };
     // SAFETY: the text is zero-terminated and lives as long as the status.
-    let text = unsafe { CStr::from_ptr(text) };
+    let text = unsafe { std::ffi::CStr::from_ptr(text) };
     let error = OpError::failed(text.to_string_lossy());
     // SAFETY: the status came from a call that gave it to us, and is not used again.
     unsafe { (api.ReleaseStatus)(status.0) };
@@ -83,42 +83,6 @@ pub(crate) unsafe fn api(base: *const OrtApiBase) -> Option<&'static OrtApi> {
     let api = unsafe { (base.GetApi)(API_VERSION) };
     // SAFETY: the table is static data of the library that called us.
     unsafe { api.as_ref() }
-}
-
-/// The entry `key` of session options, a number; `None` if there is no such entry.
-///
-/// # Errors
-/// If it is no number.
-///
-/// # Safety
-/// `options` are live session options of the library that `api` belongs to.
-pub(crate) unsafe fn number(
-    api: &OrtApi,
-    options: *const OrtSessionOptions,
-    key: &CStr,
-) -> Result<Option<usize>, OpError> {
-    let mut has = 0;
-    // SAFETY: the options are live by the caller's promise; the place written to is ours.
-    check(api, unsafe {
-        (api.HasSessionConfigEntry)(options, key.as_ptr(), &raw mut has)
-    })?;
-    if has == 0 {
-        return Ok(None);
-    }
-    let mut text = [0_u8; 24];
-    let mut size = text.len();
-    let place = text.as_mut_ptr().cast();
-    // SAFETY: as above, and the call writes `size` bytes at most, a zero at their end.
-    check(api, unsafe {
-        (api.GetSessionConfigEntry)(options, key.as_ptr(), place, &raw mut size)
-    })?;
-    let value = CStr::from_bytes_until_nul(&text).ok();
-    let value = value.and_then(|value| value.to_str().ok()?.parse().ok());
-    let Some(number) = value else {
-        let message = format!("{}: expected a whole number", key.to_string_lossy());
-        return Err(OpError::invalid(message));
-    };
-    Ok(Some(number))
 }
 
 /// A null status: success.

@@ -2,7 +2,9 @@
 
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ort_sys::{
     ONNXTensorElementDataType as Code, OrtApi, OrtKernelContext, OrtKernelInfo,
@@ -10,6 +12,7 @@ use ort_sys::{
 };
 
 use super::{OpError, check};
+use crate::parallel::Team;
 
 /// A Rust type that is an element type of ONNX.
 pub trait Element: Copy + 'static {
@@ -104,17 +107,10 @@ pub struct KernelContext<'a> {
     pub(super) api: &'static OrtApi,
     pub(super) context: *mut OrtKernelContext,
     pub(super) is_output_taken: bool,
-    pub(super) threads: usize,
     pub(super) alive: PhantomData<&'a mut OrtKernelContext>,
 }
 
 impl<'a> KernelContext<'a> {
-    /// Threads that work on one run of this session, the calling one included.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.threads
-    }
-
     /// Input number `index` and its shape.
     ///
     /// # Errors
@@ -245,5 +241,43 @@ impl Drop for ShapeInfo<'_> {
     fn drop(&mut self) {
         // SAFETY: the info was given to us and is not used again.
         unsafe { (self.api.ReleaseTensorTypeAndShapeInfo)(self.info) }
+    }
+}
+
+/// The session's own threads.
+impl Team for KernelContext<'_> {
+    fn call(&self, members: usize, body: &(dyn Fn(usize) + Sync)) {
+        let call = Call {
+            body,
+            panicked: AtomicBool::new(false),
+        };
+        let data = (&raw const call).cast_mut().cast::<c_void>();
+        let parallel = self.api.KernelContext_ParallelFor;
+        // SAFETY: the context is live; the call returns after all bodies have, so `call` is alive
+        // in each. Batch count 0 lets the pool choose: one batch for each of its threads.
+        let status = unsafe { parallel(self.context, call_member, members, 0, data) };
+        let outcome = check(self.api, status);
+        assert!(
+            outcome.is_ok(),
+            "the thread pool of ONNX Runtime failed: {outcome:?}"
+        );
+        assert!(
+            !call.panicked.load(Ordering::Acquire),
+            "a member of the team panicked"
+        );
+    }
+}
+
+struct Call<'a> {
+    body: &'a (dyn Fn(usize) + Sync),
+    panicked: AtomicBool,
+}
+
+unsafe extern "C" fn call_member(data: *mut c_void, member: usize) {
+    // SAFETY: `data` is the `Call` of `Team::call`, which waits for us.
+    let call = unsafe { &*data.cast_const().cast::<Call<'_>>() };
+    let body = AssertUnwindSafe(|| (call.body)(member));
+    if std::panic::catch_unwind(body).is_err() {
+        call.panicked.store(true, Ordering::Release);
     }
 }
