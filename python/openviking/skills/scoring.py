@@ -37,8 +37,9 @@ PART_WORDS_SHARE = 0.2
 several tasks has its words in one sentence, chance scatters them over all. Of the whole nothing is
 taken away, for in a request with one aim all its sentences speak for the same skill."""
 
-NEAR_SKILLS = 5
-"""Skills whose place by meaning alone is told; each more costs a search time."""
+NEAR_SKILLS = 20
+"""Skills whose place by meaning alone is told: nine of ten hits have one. Five would spare a search
+0.15 ms, and tell it of every second hit."""
 
 FAMILY_SKILLS = 50
 """Best skills among which a relative counts as found by itself."""
