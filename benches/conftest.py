@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from dataclasses import dataclass
@@ -46,13 +47,17 @@ class Server:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST *body* as JSON and return the decoded answer; any status but 200 is a failure."""
-        self.connection.request(
-            "POST", path, json.dumps(body), {"Content-Type": "application/json"}
-        )
-        response = self.connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
-        assert response.status == 200, answer
+        answer: dict[str, Any] = json.loads(post(self.connection, path, body))
         return answer
+
+
+def post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> bytes:
+    """POST *body* as JSON and return the answer's body; any status but 200 is a failure."""
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    content = response.read()
+    assert response.status == 200, content
+    return content
 
 
 def skill_folder() -> Path:
@@ -125,6 +130,15 @@ def process(
             yield connect(child.stdout)
         finally:
             child.terminate()
+
+
+@contextlib.contextmanager
+def bare_route(answer: bytes) -> Iterator[http.client.HTTPConnection]:
+    """Serve a JSON document from a Starlette application that does nothing else."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as document:
+        Path(document.name).write_bytes(answer)
+        with process("benches.bare", document.name) as connection:
+            yield connection
 
 
 def connect(output: Iterable[str]) -> http.client.HTTPConnection:

@@ -153,18 +153,16 @@ def fidelity() -> None:
         )
 
 
-def limits() -> None:
+def kernel_limits() -> str:
+    """Return what the kernels' own example prints of this machine: a line of JSON each."""
     command = ["cargo", "run", "--quiet", "--release", "-p", "openviking-ops"]
-    print(
-        subprocess.run(  # noqa: S603 - our own example
-            [*command, "--example", "kernel_limits"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout,
-        end="",
-    )
+    return subprocess.run(  # noqa: S603 - our own example
+        [*command, "--example", "kernel_limits"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def main() -> None:
@@ -177,7 +175,7 @@ def main() -> None:
     speed(arguments.rounds)
     idle(arguments.rounds)
     if arguments.limits:
-        limits()
+        print(kernel_limits(), end="")
     if arguments.fidelity:
         fidelity()
 

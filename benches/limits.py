@@ -17,14 +17,10 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
-import tempfile
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,11 +28,10 @@ from openviking.config import load_settings
 from openviking.encoder.spec import ALL_MPNET_BASE_V2, TOKENIZER
 from openviking.encoder.tokenizer import TextTokenizer
 
-from .conftest import ROOT, WORK, process, wait_until_ready
-from .encoder_kernels import mixed_texts, open_session, random_text
+from .conftest import WORK, bare_route, post, process, wait_until_ready
+from .encoder_kernels import kernel_limits, mixed_texts, open_session, random_text
 
 if TYPE_CHECKING:
-    import http.client
     from collections.abc import Callable
 
 LAYERS, HIDDEN, INNER = 12, 768, 3072
@@ -64,11 +59,7 @@ class Machine:
 
 def measure_machine() -> Machine:
     """Run the kernels' own example; the best of its rounds, with all processors."""
-    command = ["cargo", "run", "--quiet", "--release", "-p", "openviking-ops"]
-    output = subprocess.run(  # noqa: S603 - our own example
-        [*command, "--example", "kernel_limits"], cwd=ROOT, check=True, capture_output=True
-    ).stdout
-    lines = [json.loads(line) for line in output.splitlines()]
+    lines = [json.loads(line) for line in kernel_limits().splitlines()]
     together = [line for line in lines if line["threads"] > 1]
     return Machine(
         1e9 * max(line["gb_s_peak"] for line in together),
@@ -113,15 +104,6 @@ def encoder(machine: Machine, rounds: int) -> None:
     show(name, measured, ceiling, ASKED_TEXTS_PER_S, "texts/s")
 
 
-def post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> bytes:
-    """POST *body* as JSON and return the answer."""
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    content = response.read()
-    assert response.status == 200, content
-    return content
-
-
 def requests(machine: Machine, rounds: int) -> None:
     """Print what requests of one client take, beside a bare route with the same answer."""
     numbers = itertools.count(100)
@@ -138,7 +120,8 @@ def requests(machine: Machine, rounds: int) -> None:
 
         def ask(path: str, field: str, asked_new: float, asked_again: float | None) -> None:
             known = {field: new_text()}
-            bare_ms = bare(post(connection, path, known), rounds)
+            with bare_route(post(connection, path, known)) as bare:
+                bare_ms = median_ms(lambda: post(bare, "/", known), rounds)
             new = median_ms(lambda: post(connection, path, {field: new_text()}), rounds)
             floor = bare_ms + machine.encode_ms(tokens)
             show(f"POST {path}, never seen, {tokens} tokens", new, floor, asked_new)
@@ -147,15 +130,6 @@ def requests(machine: Machine, rounds: int) -> None:
 
         ask("/embeddings", "text", 4.5, None)
         ask("/skills/search", "query", 4.0, 0.6)
-
-
-def bare(answer: bytes, rounds: int) -> float:
-    """Median milliseconds of a bare Starlette route with this answer."""
-    with tempfile.TemporaryDirectory() as folder:
-        document = Path(folder) / "answer.json"
-        document.write_bytes(answer)
-        with process("benches.bare", str(document)) as connection, closing(connection):
-            return median_ms(lambda: post(connection, "/", {"text": "anything"}), rounds)
 
 
 def main() -> None:

@@ -28,10 +28,9 @@ from openviking.config import Logging
 from openviking_asgi.app import create_app
 from openviking_asgi.log import configure
 
-from .conftest import WORK, process, wait_until_ready
+from .conftest import WORK, bare_route, post, process, wait_until_ready
 
 if TYPE_CHECKING:
-    import http.client
     from collections.abc import Callable
 
     from openviking.engine import Engine
@@ -126,15 +125,6 @@ def by_application(engine: Engine, log: Path) -> list[float]:
     return medians
 
 
-def post(connection: http.client.HTTPConnection, path: str, body: dict[str, str]) -> bytes:
-    """POST *body* and return the answer's body."""
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    content = response.read()
-    assert response.status == 200, content
-    return content
-
-
 def by_socket() -> tuple[float, list[float]]:
     """Time each case over HTTP, and before them a bare Starlette route with a search's answer."""
     with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
@@ -148,12 +138,10 @@ def by_socket() -> tuple[float, list[float]]:
             for case in CASES
         ]
         answer = post(connection, "/skills/search", CASES[2].body())
-    with tempfile.NamedTemporaryFile(suffix=".json") as document:
-        Path(document.name).write_bytes(answer)
-        with process("benches.bare", document.name) as connection:
-            bare = median_us(
-                lambda _path, body: post(connection, "/", body), CASES[2], lambda text: text
-            )
+    with bare_route(answer) as connection:
+        bare = median_us(
+            lambda _path, body: post(connection, "/", body), CASES[2], lambda text: text
+        )
     return bare, medians
 
 

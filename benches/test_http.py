@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import process
+from .conftest import bare_route
 from .load import run_load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -75,16 +74,14 @@ def test_a_skill_search_with_a_known_embedding(
     within_target("skill_search_http")
 
 
-def test_a_repeated_skill_search_beside_a_bare_route(
-    benchmark: BenchmarkFixture, server: Server, tmp_path: Path
-):
+def test_a_repeated_skill_search_beside_a_bare_route(benchmark: BenchmarkFixture, server: Server):
     query = {"query": "extract tables from a PDF file"}
     answer = server.post("/skills/search", query)
     assert answer["found_count"] == len(answer["skills"]) > 0
     body = json.dumps(query).encode()
-    with bare_server(answer, tmp_path) as bare_port:
+    with bare_route(json.dumps(answer).encode()) as bare:
         rounds = [
-            (one_client(server.port, "/skills/search", body), one_client(bare_port, "/", body))
+            (one_client(server.port, "/skills/search", body), one_client(bare.port, "/", body))
             for _ in range(5)
         ]
         many = run_load(server.port, "/skills/search", body, clients=16, requests=10_000)
@@ -104,16 +101,6 @@ def test_a_repeated_skill_search_beside_a_bare_route(
 def one_client(port: int, path: str, body: bytes) -> float:
     """Median milliseconds of a request of one client."""
     return run_load(port, path, body, clients=1, requests=1_000).quantile_ms(0.5)
-
-
-@contextmanager
-def bare_server(answer: dict[str, Any], folder: Path) -> Iterator[int]:
-    """Serve *answer* from a Starlette application that does nothing else; yield its port."""
-    document = folder / "answer.json"
-    document.write_text(json.dumps(answer), "utf-8")
-    with process("benches.bare", str(document)) as connection:
-        connection.close()
-        yield connection.port
 
 
 def test_a_skill_search_never_seen_before(

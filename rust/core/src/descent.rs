@@ -3,6 +3,7 @@
 use crate::axes::{HEAD, PART};
 use crate::error::Result;
 use crate::funnel::{AxisCodes, AxisQuery, LEVELS};
+use crate::levels::dots_into;
 use crate::mask::{BLOCK, bits};
 use crate::parallel::in_parts;
 use crate::scan::Pass;
@@ -120,12 +121,18 @@ impl Pass<'_> {
         word: u64,
         dots: &mut [i32],
     ) {
-        self.code_dots_into(query.planes(0), codes.lines(0, start, end), word, dots);
+        dots_into(
+            query.planes(0),
+            codes.lines(0, start, end),
+            word,
+            dots,
+            self.kernels,
+        );
         for level in 1..=HEAD_LEVEL {
             let mut more = [0; BLOCK];
             let more = &mut more[..end - start];
             let lines = codes.lines(level, start, end);
-            self.code_dots_into(query.planes(level), lines, word, more);
+            dots_into(query.planes(level), lines, word, more, self.kernels);
             for (dot, more) in dots.iter_mut().zip(more) {
                 *dot += *more;
             }
@@ -212,7 +219,13 @@ impl Pass<'_> {
             codes.lines(LAST_LEVEL, start, end),
             &mut more[..end - start],
         );
-        self.code_dots_into(query.planes(LAST_LEVEL), lines, reaching, more);
+        dots_into(
+            query.planes(LAST_LEVEL),
+            lines,
+            reaching,
+            more,
+            self.kernels,
+        );
         let residuals = &codes.residuals(LAST_LEVEL)[start..end];
         for bit in bits(reaching) {
             let row = start + bit;

@@ -5,8 +5,8 @@ use crate::mask::bits;
 use crate::quantize::{CodesView, QueryCodes};
 use crate::simd::{Bound, Kernels, Line, Planes};
 
-/// Below this share of set bits, a block's rows are multiplied one by one.
-const SPARSE_BITS: u32 = 16;
+/// With fewer bits set than these, a block's rows are looked at one by one.
+pub const SPARSE_BITS: u32 = 16;
 
 /// The codes of many rows.
 #[derive(Clone, Copy)]

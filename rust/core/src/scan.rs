@@ -3,18 +3,17 @@
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::funnel::AxisCodes;
+use crate::levels::{SPARSE_BITS, dots_into};
 use crate::limits::UNIT_TOLERANCE;
 use crate::mask::{BLOCK, RowMask, bits};
 use crate::parallel::in_parts;
 use crate::quantize::{CodesView, QueryCodes};
-use crate::simd::{Kernels, Line, Planes};
+use crate::simd::Kernels;
 use crate::survivors::Survivors;
 use crate::topk::TopK;
 
 /// Allowed rows from which the scan over codes is the faster one.
 const CODES_FROM_ROWS: usize = 128;
-/// Below this share of set bits, a block's rows are scored one by one.
-const SPARSE_BITS: u32 = 16;
 
 /// One pass of some queries over the corpus.
 pub struct Pass<'a> {
@@ -202,7 +201,8 @@ impl Pass<'_> {
             let (start, end, word) = self.block(block);
             let dots = &mut dots[..end - start];
             for (query, scan) in queries.iter().zip(&mut scans) {
-                self.code_dots_into(query.planes(), codes.lines(start, end), word, dots);
+                let lines = codes.lines(start, end);
+                dots_into(query.planes(), lines, word, dots, self.kernels);
                 let (steps, residuals) =
                     (&codes.steps()[start..end], &codes.residuals()[start..end]);
                 let bound = query.bound();
@@ -216,20 +216,6 @@ impl Pass<'_> {
             }
         }
         scans
-    }
-
-    /// The products of a query's codes with those of a block's rows; where few of the rows' bits are
-    /// set in `word`, of these rows alone.
-    pub fn code_dots_into(&self, planes: Planes<'_>, lines: &[Line], word: u64, dots: &mut [i32]) {
-        if word.count_ones() >= SPARSE_BITS {
-            return self.kernels.code_dots_into(planes, lines, dots);
-        }
-        let width = lines.len() / dots.len();
-        for bit in bits(word) {
-            let row = &lines[bit * width..(bit + 1) * width];
-            self.kernels
-                .code_dots_into(planes, row, &mut dots[bit..=bit]);
-        }
     }
 
     /// How many blocks hold an allowed row.

@@ -9,6 +9,8 @@
     reason = "small numbers made for the tests, and results that must be equal bit for bit"
 )]
 
+mod noise;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,24 +21,9 @@ use openviking_core::rowset::Staged;
 use openviking_core::{Kernels, Matrix, RowSet, normalize};
 use proptest::prelude::*;
 
+use noise::Noise;
+
 const DIM: usize = 576;
-
-/// A stream of numbers in -1..1 that a seed decides.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / 8_388_608.0 - 1.0
-    }
-
-    fn row(&mut self) -> Vec<f32> {
-        (0..DIM).map(|_| self.next()).collect()
-    }
-}
 
 fn unit(numbers: &[f32]) -> Vec<f32> {
     let rows = numbers.len() / DIM;
@@ -51,7 +38,7 @@ fn unit(numbers: &[f32]) -> Vec<f32> {
 /// one before, its opposite, or far from all directions.
 fn rows(seed: u64, count: usize, rank: usize, noise: f32) -> Vec<f32> {
     let mut random = Noise(seed);
-    let directions: Vec<_> = (0..rank).map(|_| random.row()).collect();
+    let directions: Vec<_> = (0..rank).map(|_| random.row(DIM)).collect();
     let mut numbers: Vec<f32> = Vec::new();
     for row in 0..count {
         let before = numbers[row.saturating_sub(1) * DIM..].to_vec();
@@ -59,7 +46,7 @@ fn rows(seed: u64, count: usize, rank: usize, noise: f32) -> Vec<f32> {
             (37, false) => numbers.extend(before),
             (38, false) => numbers.extend(before.iter().map(|x| -x)),
             (39, _) => numbers.extend([0.0; DIM]),
-            (20, _) => numbers.extend(random.row()),
+            (20, _) => numbers.extend(random.row(DIM)),
             _ => {
                 let shares: Vec<_> = (0..rank)
                     .map(|at| random.next() / (1 + at) as f32)
@@ -145,7 +132,7 @@ proptest! {
         };
         let mut random = Noise(seed ^ 1);
         let mut queries = numbers[5 * DIM..6 * DIM].to_vec();
-        queries.extend(unit(&random.row()));
+        queries.extend(unit(&random.row(DIM)));
         let near: Vec<_> = numbers[DIM..2 * DIM].iter().map(|x| x + 0.02 * random.next()).collect();
         queries.extend(unit(&near));
         queries.extend([0.0; DIM]);
@@ -174,14 +161,14 @@ proptest! {
             if kind == 0 {
                 prop_assert_eq!(set.remove(&[id]), usize::from(all.remove(&id).is_some()));
             } else {
-                let row = unit(&random.row());
+                let row = unit(&random.row(DIM));
                 set.replace(Staged::new(vec![id], row.clone(), DIM, kernels).unwrap()).unwrap();
                 all.insert(id, row);
             }
         }
         prop_assert_eq!(set.len(), all.len());
         let last = all.values().next_back().unwrap().clone();
-        assert_hits(&set, &[unit(&random.row()), last].concat(), 20, None, &all);
+        assert_hits(&set, &[unit(&random.row(DIM)), last].concat(), 20, None, &all);
     }
 }
 
@@ -211,7 +198,7 @@ fn axes_are_orthonormal_and_project_alike_on_every_level() {
 fn rows_of_every_direction_keep_their_plain_codes() {
     let kernels = Kernels::best();
     let mut random = Noise(9);
-    let numbers: Vec<_> = (0..3_200).flat_map(|_| random.row()).collect();
+    let numbers: Vec<_> = (0..3_200).flat_map(|_| random.row(DIM)).collect();
     let numbers = unit(&numbers);
     let mut set = RowSet::new(DIM, kernels).unwrap();
     let staged = |ids: std::ops::Range<i64>| {

@@ -9,6 +9,8 @@
     reason = "small numbers made for the tests, and results that must be equal bit for bit"
 )]
 
+mod noise;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,27 +20,13 @@ use openviking_core::rowset::Staged;
 use openviking_core::{Error, FoundGroups, GroupSearch, Kernels, Matrix, RowSet, normalize};
 use proptest::prelude::*;
 
+use noise::Noise;
+
 const DIM: usize = 512;
 
-/// A stream of numbers in -1..1 that a seed decides.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / 8_388_608.0 - 1.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        ((self.next() + 1.0) * 0.5 * limit as f32) as usize % limit
-    }
-
-    fn row(&mut self, dim: usize) -> Vec<f32> {
-        (0..dim).map(|_| self.next()).collect()
-    }
+/// A number below `limit`.
+fn below(random: &mut Noise, limit: usize) -> usize {
+    ((random.next() + 1.0) * 0.5 * limit as f32) as usize % limit
 }
 
 fn unit(numbers: &[f32], dim: usize) -> Vec<f32> {
@@ -57,14 +45,14 @@ fn corpus(random: &mut Noise, groups: usize, dim: usize) -> (Vec<i64>, Vec<f32>)
         let count = if group % 7 == 3 {
             1
         } else {
-            1 + random.below(9) as i64
+            1 + below(random, 9) as i64
         };
         let skipped = i64::from(group % 11 == 5);
         for position in skipped..count + skipped {
             let spread = 1 + i64::from(group % 5 == 0);
             ids.push(((group - 2) << 16) + position * spread);
             let before = numbers.len().saturating_sub(dim);
-            match (random.below(20), numbers.is_empty()) {
+            match (below(random, 20), numbers.is_empty()) {
                 (0, false) => numbers.extend_from_within(before..),
                 (1, false) => {
                     let opposite: Vec<_> = numbers[before..].iter().map(|x| -x).collect();
@@ -81,7 +69,7 @@ fn corpus(random: &mut Noise, groups: usize, dim: usize) -> (Vec<i64>, Vec<f32>)
     }
     // Neither order nor place tells the group.
     for at in (1..ids.len()).rev().step_by(3) {
-        let other = random.below(at + 1);
+        let other = below(random, at + 1);
         ids.swap(at, other);
         for column in 0..dim {
             numbers.swap(at * dim + column, other * dim + column);
@@ -201,7 +189,7 @@ fn assert_found(found: &FoundGroups, ids: &[i64], rows: &[f32], wanted: &GroupSe
 }
 
 fn priors(random: &mut Noise, count: usize, scale: f64) -> Vec<f64> {
-    let mut prior = |_| match random.below(10) {
+    let mut prior = |_| match below(random, 10) {
         0 => f64::NEG_INFINITY,
         1..4 => 0.0,
         _ => f64::from(random.next()) * scale,
@@ -227,8 +215,8 @@ proptest! {
         let keys: Vec<_> = (0..prior.len() as i64).map(|group| (group * 7_919) % 10_007).collect();
         let mut queries = Vec::new();
         for _ in 0..=parts {
-            let near = random.below(ids.len());
-            let amount = [0.0, 0.05, 1.0][random.below(3)];
+            let near = below(&mut random, ids.len());
+            let amount = [0.0, 0.05, 1.0][below(&mut random, 3)];
             queries.extend(rows[near * DIM..(near + 1) * DIM].iter().map(|x| x + amount * random.next()));
         }
         let queries = unit(&queries, DIM);

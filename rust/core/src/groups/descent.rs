@@ -9,11 +9,10 @@ use crate::groups::{GroupSearch, Judged};
 use crate::mask::BLOCK;
 use crate::parallel::in_parts;
 use crate::rowset::RowSet;
+use crate::survivors::ROWS_AHEAD;
 
 /// Below this many rows their codes cost as much as they save.
 const CODES_FROM_ROWS: usize = 128;
-/// Rows ahead of the one that is scored whose numbers are asked for.
-const ROWS_AHEAD: usize = 16;
 
 /// A search in progress.
 pub struct Descent<'a> {
