@@ -36,6 +36,7 @@ class Exchange:
         method: HTTP method.
         client: address of the peer, without the port; empty if unknown.
         content_type: value of the header, None if there is none.
+        content_encoding: how the body is compressed, None if it is not.
         body_bytes: length that the client announced, None if it did not.
         is_browser: whether a browser sent it on behalf of some page.
         expects_continue: whether the client waits for leave to send its body.
@@ -47,8 +48,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "body_bytes", "bytes_in", "bytes_out", "client", "content_type", "expects_continue",
-        "is_browser", "method", "place", "request_id", "route", "started", "status",
+        "body_bytes", "bytes_in", "bytes_out", "client", "content_encoding", "content_type",
+        "expects_continue", "is_browser", "method", "place", "request_id", "route", "started",
+        "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope) -> None:
@@ -61,6 +63,7 @@ class Exchange:
         self.bytes_in = 0
         self.bytes_out = 0
         self.content_type: bytes | None = None
+        self.content_encoding: bytes | None = None
         self.body_bytes: int | None = None
         self.is_browser = False
         self.expects_continue = False
@@ -74,6 +77,8 @@ class Exchange:
                 self.body_bytes = int(value) if is_number else None
             elif name == b"x-request-id":
                 self.request_id = value.decode("ascii") if _REQUEST_ID.fullmatch(value) else ""
+            elif name == b"content-encoding":
+                self.content_encoding = None if value.lower() == b"identity" else value
             elif name == b"origin":
                 self.is_browser = True
             elif name == b"expect":
@@ -87,7 +92,7 @@ class Exchange:
         return time.perf_counter() - self.started
 
     def check_media_type(self) -> None:
-        """Refuse a body that does not claim to be JSON in UTF-8.
+        """Refuse a body that does not claim to be JSON in UTF-8, or is compressed.
 
         A body without any type is taken as JSON, for plain scripts send it so; but not from a
         browser page, which could otherwise reach a local server without the user's leave.
@@ -95,6 +100,9 @@ class Exchange:
         Raises:
             RequestError: 415.
         """
+        if self.content_encoding is not None:
+            kind = self.content_encoding[:40].decode("latin-1")
+            raise RequestError(415, f"expected a body that is not compressed, got {kind!r}")
         if self.content_type == b"application/json":
             return
         if self.content_type is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
@@ -214,6 +215,8 @@ def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         if not raw.isascii():
             # The decoder passes over fields that it does not know without looking at their bytes.
             raw.decode("utf-8")
+            # Editors and shells of Windows put a byte order mark before a file's text.
+            raw = raw.removeprefix(BOM_UTF8)
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise _invalid(error, "body") from error

@@ -2,7 +2,7 @@
 
 The port answers at once; the model loads meanwhile. On SIGTERM or SIGINT ``/readyz`` turns 503, new
 work is refused, what runs is finished (up to ``server.drain_s``), then the engine is closed. A
-second signal ends the waiting.
+second signal ends the waiting, unless it is the first one heard twice.
 """
 
 from __future__ import annotations
@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _LAST_S = 1.0
+
+ECHO_S = 0.5
+"""Seconds within which the same signal once more is the first one, heard twice.
+
+Whoever stops a service signals every process of its group, and ``make serve`` among them passes its
+own signal on: what runs would otherwise be cut off by a stop that was asked for once.
+"""
 
 _log = logging.getLogger("openviking_asgi")
 
@@ -148,6 +155,26 @@ def _listen_hint(error: OSError, host: str, port: int) -> str:
             return f"cannot listen on {host} port {port}: {error.strerror}"
 
 
+class Signals:
+    """Tells a second wish to end from the first one, heard twice; see ``ECHO_S``.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: int | None = None
+        self._at = 0.0
+
+    def is_second(self, number: int) -> bool:
+        """Take note of a signal; whether it is a second wish."""
+        if self._first is None:
+            self._first, self._at = number, self._clock()
+            return False
+        return number != self._first or self._clock() - self._at >= ECHO_S
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server with our announcements and our order of shutting down."""
 
@@ -166,6 +193,7 @@ class _Server(uvicorn.Server):
         self._is_announced = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_forced = asyncio.Event()
+        self._signals = Signals()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -189,10 +217,15 @@ class _Server(uvicorn.Server):
         await asyncio.wait(tasks, timeout=self._drain_s, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        if self._services.metrics.in_flight:
+        if self.force_exit:
+            self._services.close_s = 0.0
+        elif self._services.metrics.in_flight:
             # The time to drain is used up: what still runs gets no second helping.
-            self._services.close_s = 0.0 if self.force_exit else _LAST_S
+            self._services.close_s = _LAST_S
         await super().shutdown(sockets)
+        if self.force_exit:
+            # uvicorn passes this over then; the lifespan would be cancelled and log a traceback.
+            await self.lifespan.shutdown()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -213,9 +246,9 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to shut down; the second signal, of either kind, ends the waiting."""
-        del sig, frame
-        if self.should_exit:
+        """Begin to shut down; a second signal, of either kind, ends the waiting."""
+        del frame
+        if self._signals.is_second(sig):
             self.force_exit = True
             if self._loop is not None:
                 # A handler runs between two steps of whatever the loop is doing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,26 @@ from openviking.store import SqliteStore
 from openviking_asgi.app import create_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import httpx2
+
+    from openviking.types import Embeddings
+
+
+class BlockedEncoder(HashingEncoder):
+    """Waits for leave before each text: a request stays in flight as long as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun = threading.Event()
+        self.may_end = threading.Event()
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        self.has_begun.set()
+        assert self.may_end.wait(20)
+        return super().encode(texts)
 
 
 class CheckedClient(TestClient):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.asgi.conftest import open_client
+from tests.asgi.conftest import BlockedEncoder, open_client
 
 from openviking.config import Settings
 from openviking.encoder.fake import HashingEncoder
@@ -82,20 +82,6 @@ def test_aggressive_caching_sets_the_time_to_live_and_refuses_what_cannot(
     assert embed(client, "a")
     refused = client.post("/admin/cache/aggressive", json={"force_cache": False})
     assert refused.status_code == 409
-
-
-class BlockedEncoder(HashingEncoder):
-    """Waits for leave before each text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.has_begun = threading.Event()
-        self.may_end = threading.Event()
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        self.has_begun.set()
-        assert self.may_end.wait(20)
-        return super().encode(texts)
 
 
 def test_the_queue_refuses_beyond_its_new_size_while_the_runbook_still_answers(tmp_path: Path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -7,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.routing import compile_path
 from starlette.testclient import TestClient
+from tests.asgi.conftest import BlockedEncoder
 
 from openviking.config import Server, Settings
-from openviking.encoder.fake import HashingEncoder
 from openviking.engine import Engine
 from openviking.store import SqliteStore
 from openviking_asgi.app import create_app
@@ -17,12 +18,11 @@ from openviking_asgi.limits import BODY_BYTES_MAX, QUERY_FIELDS_MAX, REQUEST_ID_
 from openviking_asgi.routes import OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.asgi.conftest import CheckedClient
 
-    from openviking.types import Embeddings
 
 JSON = {"content-type": "application/json"}
 WITH_BODY = [operation for operation in OPERATIONS if operation.body is not None]
@@ -144,6 +144,24 @@ def test_a_body_without_a_type_is_json_unless_a_web_page_sent_it(shared_client: 
     assert response.status_code == 415
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "Identity, gzip"])
+def test_a_compressed_body_is_415_and_says_so(shared_client: CheckedClient, encoding: str):
+    headers = JSON | {"content-encoding": encoding}
+    content = gzip.compress(b'{"text": "a"}')
+    response = shared_client.post("/embeddings", content=content, headers=headers)
+    assert response.status_code == 415
+    assert "not compressed" in response.json()["detail"]
+    headers = JSON | {"content-encoding": "identity"}
+    plain = shared_client.post("/embeddings", content=b'{"text": "a"}', headers=headers)
+    assert plain.status_code == 200
+
+
+def test_a_byte_order_mark_before_the_body_does_no_harm(shared_client: CheckedClient):
+    content = b'\xef\xbb\xbf{"text": "a"}'
+    response = shared_client.post("/embeddings", content=content, headers=JSON)
+    assert response.status_code == 200
+
+
 def test_of_duplicate_names_the_last_counts(shared_client: CheckedClient):
     body = b'{"text": "first", "text": "second"}'
     shared_client.post("/embeddings", json={"text": "second"})
@@ -234,20 +252,6 @@ def test_a_hostile_query_string_is_never_a_500(
     shared_client: CheckedClient, query: str, status: int
 ):
     assert shared_client.get(f"/resources?{query}").status_code == status
-
-
-class BlockedEncoder(HashingEncoder):
-    """Waits for leave before each text: a request stays in flight as long as a test wants."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.has_begun = threading.Event()
-        self.may_end = threading.Event()
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        self.has_begun.set()
-        assert self.may_end.wait(10)
-        return super().encode(texts)
 
 
 @pytest.fixture

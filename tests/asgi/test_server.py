@@ -21,7 +21,7 @@ import pytest
 
 from openviking.encoder.fake import HashingEncoder
 from openviking.errors import ConfigError
-from openviking_asgi.server import listen
+from openviking_asgi.server import ECHO_S, Signals, listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +168,33 @@ def test_a_request_that_never_ends_does_not_keep_the_process(tmp_path: Path, dra
         status, headers, body = running.result(20)
         assert (status, headers["retry-after"]) == (503, "5")
         assert "stopped before" in json.loads(body)["detail"]
+        assert not [line for line in process.log if "in lifespan" in line]
+
+
+def test_a_signal_that_is_heard_twice_is_one_and_a_later_or_another_one_is_a_second():
+    now = 100.0
+    signals = Signals(lambda: now)
+
+    assert not signals.is_second(signal.SIGTERM)
+    assert not signals.is_second(signal.SIGTERM)
+    assert signals.is_second(signal.SIGINT)
+    now += ECHO_S
+    assert signals.is_second(signal.SIGTERM)
+
+
+def test_a_group_that_is_signalled_twice_at_once_still_finishes_what_runs(tmp_path: Path):
+    with Process(tmp_path) as process, ThreadPoolExecutor(1) as pool:
+        process.start()
+        running = pool.submit(process.ask, "POST", "/embeddings", {"text": "hold"})
+        assert process.line() == "held\n"
+        for _ in range(20):
+            process.child.send_signal(signal.SIGTERM)
+        while process.ask("GET", "/readyz")[0] == 200:
+            pass
+        process.tell()
+        assert running.result(20)[0] == 200
+        assert process.line() == "ended\n"
+        assert process.end() == 0
 
 
 def test_a_busy_port_is_an_error_that_names_the_port_and_the_way_out(server: Process):

@@ -101,6 +101,23 @@ def test_a_failing_encoder_is_tried_again_until_it_recovers(
     assert watching.stats()["watch_error"] is None
 
 
+def test_what_the_first_import_has_yet_to_take_is_counted(
+    skills: Skills, encoder: BreakableEncoder, folder: Path, write_skill: WriteSkill
+):
+    for number in range(3):
+        write_skill(f"mine/skill-{number}")
+    encoder.is_broken = True
+    skills.watch([folder / "mine", folder / "not-there"])
+    assert skills.stats()["to_import"] > 0
+    assert wait_until(lambda: "out of order" in (skills.stats()["watch_error"] or ""))
+    assert skills.stats()["to_import"] > 0
+
+    encoder.is_broken = False
+
+    assert wait_until(lambda: skills.stats()["to_import"] == 0)
+    assert len(ids(skills)) == 3
+
+
 def test_a_file_that_becomes_a_folder_is_gone(watching: Skills, folder: Path):
     path = folder / "first" / "SKILL.md"
     path.unlink()

@@ -126,14 +126,17 @@ def _migration_status(call: Call) -> MigrationAnswer:
     store = health.components["store"]
     answer["counts"] = {name: store[name] for name in store if isinstance(store[name], int)}
     answer["counts"]["commands"] = int(health.components["commands"].get("commands", 0))
-    answer["pending"] = int(health.components["skills"].get("to_encode", 0))
+    skills = health.components["skills"]
+    answer["pending"] = int(skills.get("to_encode", 0)) + int(skills.get("to_import", 0))
     if health.status == "healthy" and not answer["pending"]:
         answer["status"] = "completed"
         answer["detail"] = (
             "OpenViking serves everything itself; the file-scanning system before it is not asked."
         )
     else:
-        answer["detail"] = f"{health.status}; {answer['pending']} skills wait for their vectors"
+        answer["detail"] = (
+            f"{health.status}; {answer['pending']} skills wait for their import or their vectors"
+        )
     return answer
 
 

@@ -64,6 +64,11 @@ def _search(call: Call) -> SkillSearchAnswer:
     }
     if found.explanation is not None:
         answer["explanation"] = cast("SkillExplanation", asdict(found.explanation))
+    if to_import := call.engine.skills.to_import:
+        answer["note"] = (
+            f"{to_import} SKILL.md files of the watched folders are not imported yet; ask again "
+            "later, GET /health counts them under skills.to_import"
+        )
     return answer
 
 

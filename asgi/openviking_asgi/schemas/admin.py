@@ -86,7 +86,8 @@ class AggressiveCacheAnswer(TypedDict):
 class MigrationAnswer(TypedDict):
     """How far this server has taken over: ``completed`` once everything that it has is searchable.
 
-    ``counts`` are records of the store; ``pending`` are skills that still wait for their vectors.
+    ``counts`` are records of the store; ``pending`` are skills that wait for
+    their vectors, and files of watched folders that wait for their first import.
     """
 
     status: Literal["completed", "in_progress"]

@@ -126,7 +126,10 @@ class SkillExplanation(TypedDict):
 
 
 class SkillSearchAnswer(TypedDict):
-    """What fits; no skills is a good answer when none does. ``explanation`` only if asked for."""
+    """What fits; no skills is a good answer when none does. ``explanation`` only if asked for.
+
+    ``note`` is there while watched folders are imported for the first time.
+    """
 
     skills: list[SkillFound]
     query: str
@@ -136,6 +139,7 @@ class SkillSearchAnswer(TypedDict):
     truncated: bool
     tier: Literal["full", "fast"]
     explanation: NotRequired[SkillExplanation]
+    note: NotRequired[str]
 
 
 class SkillDetail(SkillSummary):

@@ -254,6 +254,11 @@ class Skills:
         """
         self._watch.start(folders)
 
+    @property
+    def to_import(self) -> int:
+        """Files of the watched folders that the first import has yet to take."""
+        return self._watch.to_import
+
     def warm(self) -> None:
         """Do now what the first search would otherwise wait for; some 0.1 s of encoding."""
         self.background.warm()
@@ -268,7 +273,7 @@ class Skills:
         return diagnose_stored(snapshot, self._store, self.all_overrides())
 
     def stats(self) -> dict[str, Any]:
-        """Counts: skills, the hidden and disabled, passages, skills to be encoded anew."""
+        """Counts: skills, the hidden and disabled, passages, what is to be encoded or imported."""
         return counts_of(self._catalog.snapshot) | self._watch.stats()
 
     def close(self) -> None:
@@ -278,10 +283,10 @@ class Skills:
         self._rebuild.join()
         self._relating.close()
 
-    def _sync(self, folders: Sequence[Path]) -> None:
+    def _sync(self, folders: Sequence[Path], progress: Progress) -> None:
         version = self._catalog.snapshot.version
         try:
-            self._importer.run(folders, prune=True, among=self._watch.paths)
+            self._importer.run(folders, progress, prune=True, among=self._watch.paths)
         finally:
             if self._catalog.snapshot.version != version:
                 self._relating.wake()

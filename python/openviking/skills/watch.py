@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from openviking.skills.scan import is_skill_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from openviking.types import Progress
 
 QUIET_MS = 50
 """Events are collected until none came for so long: an editor writes a file in several steps."""
@@ -37,11 +40,13 @@ class Watch:
     """The folders that are followed, none until :meth:`start`; safe from any thread.
 
     Args:
-        sync: brings some of the folders in step with the store.
+        sync: brings some of the folders in step with the store, and tells how far it is.
         stopping: ends the following when set.
     """
 
-    def __init__(self, sync: Callable[[Sequence[Path]], None], stopping: threading.Event) -> None:
+    def __init__(
+        self, sync: Callable[[Sequence[Path], Progress], None], stopping: threading.Event
+    ) -> None:
         self._sync = sync
         self._stopping = stopping
         self._watcher: Watcher | None = None
@@ -62,9 +67,18 @@ class Watch:
         """Whether the file lies in a watched folder."""
         return any(Path(path).is_relative_to(folder) for folder in self.paths)
 
+    @property
+    def to_import(self) -> int:
+        """Files that the first import has yet to take; 1 for a folder that it has not listed yet.
+
+        What is edited later is not counted: it is a moment's work.
+        """
+        return 0 if self._watcher is None else self._watcher.to_import
+
     def stats(self) -> dict[str, Any]:
-        """Return which folders are watched, and what went wrong last."""
+        """Return what is yet to be imported, which folders are watched, what went wrong last."""
         return {
+            "to_import": self.to_import,
             "watching": [str(folder) for folder in self.paths],
             "watch_error": None if self._watcher is None else self._watcher.last_error,
         }
@@ -80,14 +94,14 @@ class Watcher:
 
     Args:
         folders: what to watch; one that does not exist yet is taken up when it appears.
-        sync: brings the given folders and the store in step.
+        sync: brings the given folders and the store in step, and tells how far it is.
         stopping: ends the thread when set.
     """
 
     def __init__(
         self,
         folders: Iterable[str | Path],
-        sync: Callable[[Sequence[Path]], None],
+        sync: Callable[[Sequence[Path], Progress], None],
         stopping: threading.Event,
     ) -> None:
         self._folders = tuple(
@@ -98,6 +112,8 @@ class Watcher:
         self._stopping = stopping
         self._is_polling = False
         self._failed: set[Path] = set()
+        # From the start on, so that nobody takes a folder without skills yet for an empty one.
+        self._to_import = {folder: 1 for folder in self._folders if folder.is_dir()}
         self._thread = threading.Thread(target=self._run, name="skills-watch", daemon=True)
         self.last_error: str | None = None
         """What went wrong last; None again after the next success."""
@@ -106,6 +122,11 @@ class Watcher:
     def paths(self) -> tuple[Path, ...]:
         """The watched folders in order, as absolute paths."""
         return self._folders
+
+    @property
+    def to_import(self) -> int:
+        """See :attr:`Watch.to_import`."""
+        return sum(self._to_import.copy().values())
 
     def start(self) -> None:
         """Begin with a full import of every folder."""
@@ -119,6 +140,8 @@ class Watcher:
     def _run(self) -> None:
         while not self._stopping.is_set():
             present = [folder for folder in self._folders if folder.is_dir()]
+            for folder in self._to_import.keys() - set(present):
+                del self._to_import[folder]
             self._bring_in_step(present)
             if not present:
                 self._stopping.wait(WAKE_MS / 1000)
@@ -162,12 +185,17 @@ class Watcher:
         for folder in reversed(folders):
             self._failed.discard(folder)
             try:
-                self._sync([folder])
+                self._sync([folder], partial(self._tell, folder))
+                self._to_import.pop(folder, None)
                 self.last_error = None
             except (OpenVikingError, OSError) as error:
                 # Tried again at the next wake-up: a full disk or queue may have recovered.
                 self._failed.add(folder)
                 self.last_error = f"{folder}: {error}"
+
+    def _tell(self, folder: Path, done: int, total: int) -> None:
+        if folder in self._to_import:
+            self._to_import[folder] = max(total - done, 1)
 
 
 def _matters(path: str) -> bool:
