@@ -95,7 +95,7 @@ def test_conversations_are_somebodys(run: Run):
 
 def test_a_search_finds_by_words_and_meaning(run: Run):
     run("conversations", "import", "-", stdin=line("the cat is called Miso") + line("good day"))
-    found = run("conversations", "search", "cat", "called", "--wait", "20", "--json")
+    found = run("conversations", "search", "cat", "called", "--json")
     (first, *_) = json.loads(found.stdout)["messages"]
     assert first["content"] == "the cat is called Miso"
     assert first["meaning"] is not None

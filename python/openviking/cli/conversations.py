@@ -106,7 +106,8 @@ def show(
     "--wait",
     "wait_s",
     type=float,
-    default=0.0,
+    default=5.0,
+    show_default=True,
     help="Seconds to wait for new messages to become findable by meaning; words find them at once.",
 )
 @namespace
@@ -124,7 +125,8 @@ def search(
 ) -> None:
     """Find messages by meaning and words, best first."""
     with state.open_engine() as engine:
-        engine.conversations.wait_until_embedded(wait_s)
+        if not engine.conversations.wait_until_embedded(wait_s):
+            click.echo("some messages are found by their words only yet; --wait 600", err=True)
         conversations = engine.conversations.of(whose.user, whose.agent)
         found = conversations.search(" ".join(query), session_id=session_id, limit=max_results)
     _print_found(state, found)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from openviking.cli.options import State, common, json_object, model, pass_state, storage
 from openviking.cli.output import plain, print_json, short
 from openviking.cli.records import found_resource_record
 
+if TYPE_CHECKING:
+    from openviking.engine import Engine
+
+_SILENT_S = 1.0
 _EMBED_TIMEOUT_S = 600.0
 
 
@@ -45,7 +51,7 @@ def search(
       openviking resources search tests --metadata '{"language": "python"}' --json
     """
     with state.open_engine() as engine:
-        engine.resources.wait_until_embedded(_EMBED_TIMEOUT_S)
+        _embed(engine)
         found = engine.resources.search(
             " ".join(query),
             k=max_results,
@@ -72,3 +78,12 @@ def search(
                 f"{why.words:.2f} (rank {why.lexical_rank or '-'}): "
                 f"{plain(', '.join(why.terms) or 'none')}"
             )
+
+
+def _embed(engine: Engine) -> None:
+    """Wait for the vectors of what is new, and say so if that takes a while."""
+    if engine.resources.wait_until_embedded(_SILENT_S):
+        return
+    click.echo("waiting for the vectors of new resources; what is done stays done", err=True)
+    if not engine.resources.wait_until_embedded(_EMBED_TIMEOUT_S):
+        click.echo("some resources are found by their words only yet", err=True)
