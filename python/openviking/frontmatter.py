@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,10 +71,14 @@ class _RefusedError(Exception):
 def read_bytes(path: Path, bytes_max: int, findings: Report) -> bytes | None:
     """Read the bytes of *path*, never more than *bytes_max*; None, with a finding, if refused."""
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > bytes_max:
-                findings.add("file-too-large", f"{size} bytes; at most {bytes_max} are read")
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                findings.add("file-unreadable", "is a folder, pipe or device; expected a file")
+                return None
+            if status.st_size > bytes_max:
+                found = f"{status.st_size} bytes; at most {bytes_max} are read"
+                findings.add("file-too-large", found)
                 return None
             probe = file.read(_BINARY_PROBE_BYTES)
             return probe if b"\0" in probe else probe + file.read(bytes_max)
@@ -81,6 +86,11 @@ def read_bytes(path: Path, bytes_max: int, findings: Report) -> bytes | None:
         reason = getattr(error, "strerror", None) or str(error)
         findings.add("file-unreadable", f"cannot be read: {reason}")
         return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting; a named pipe would otherwise wait for its writer, for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def decode_text(source: str | bytes, bytes_max: int, findings: Report) -> str | None:

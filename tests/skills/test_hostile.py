@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import string
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +16,11 @@ from openviking.types import Skill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.skills.conftest import WriteSkill
 
     from openviking.encoder.fake import HashingEncoder
-    from openviking.skills import Skills
+    from openviking.skills import ImportReport, Skills
 
 # "Translate the letter", as near as need be, in fifty languages and twenty-odd scripts.
 LANGUAGES = """vertaal die brief|përkthe letrën|ደብዳቤውን ተርጉም|ترجم الرسالة|թարգմանիր նամակը
@@ -165,3 +166,27 @@ def test_a_skill_that_changes_during_a_search_is_whole_or_gone(
 
     assert problems == []
     assert seen == {"water"}
+
+
+def test_a_pipe_or_device_in_a_skill_s_place_is_reported_and_keeps_nobody_waiting(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    write_skill("good", text="Count the penguins")
+    for name in ("pipe", "device", "linked"):
+        (folder / name).mkdir()
+    pipe = folder / "pipe" / "SKILL.md"
+    os.mkfifo(pipe)
+    (folder / "linked" / "SKILL.md").symlink_to(pipe)
+    (folder / "device" / "SKILL.md").symlink_to("/dev/zero")
+    reports: list[ImportReport] = []
+    importing = threading.Thread(
+        target=lambda: reports.append(skills.import_paths([folder])), daemon=True
+    )
+
+    importing.start()
+    importing.join(15)
+
+    assert reports, "the import waits for a pipe's writer"
+    assert reports[0].added == ("good",)
+    refused = [found for found in reports[0].findings if "pipe or device" in found.message]
+    assert {Path(found.path).parent.name for found in refused} == {"pipe", "device", "linked"}
