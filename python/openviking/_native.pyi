@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
@@ -10,14 +11,15 @@ __all__ = [
     "MappedRows",
     "RowSet",
     "Signs",
-    "count_before",
     "cpu_level",
     "encode",
     "normalize",
     "plan_batches",
-    "posting_bits",
+    "pool_words",
     "posting_ranges",
     "posting_sums",
+    "posting_words",
+    "rank_places",
     "search",
 ]
 
@@ -101,24 +103,35 @@ def plan_batches(
 def search(
     queries: Vectors, rows: Vectors, k: int, /, *, allow: NDArray[np.bool_] | None = None
 ) -> tuple[RowIds, Scores]: ...
-def posting_bits(
-    rows: NDArray[np.int32],
-    bits: NDArray[np.uint8],
-    ranges: NDArray[np.int64],
-    wanted: NDArray[np.int64],
-    /,
-) -> NDArray[np.uint8]: ...
 def posting_ranges(
-    hashes: NDArray[np.int64], starts: NDArray[np.int64], wanted: NDArray[np.int64], /
-) -> NDArray[np.int64]: ...
-def posting_sums(
+    hashes: NDArray[np.int64],
+    starts: NDArray[np.int64],
     rows: NDArray[np.int32],
-    shares: NDArray[np.float32],
-    ranges: NDArray[np.int64],
-    gains: NDArray[np.float32],
+    is_dead: NDArray[np.bool_],
+    wanted: Sequence[int],
+    /,
+) -> tuple[NDArray[np.int64], list[int]]: ...
+def posting_sums(
+    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]],
+    gains: Sequence[Sequence[float]],
     count: int,
     /,
 ) -> NDArray[np.float64]: ...
-def count_before(
-    scores: NDArray[np.float64], keys: NDArray[np.int64], wanted: NDArray[np.int64], /
-) -> NDArray[np.int64]: ...
+def posting_words(
+    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]],
+    words: Sequence[int],
+    wanted: Sequence[int],
+    /,
+) -> list[tuple[int, list[int]]]: ...
+def pool_words(
+    sums: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    base: NDArray[np.float64],
+    /,
+    *,
+    part_share: float,
+    weight: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+def rank_places(
+    scores: NDArray[np.float64], keys: NDArray[np.int64], wanted: Sequence[int], /
+) -> list[int | None]: ...

@@ -181,7 +181,7 @@ def test_every_hit_fits_its_skill_while_groups_change_hands(
         while not stop.is_set():
             ranking, _ = finder._rank("paint number3", 6, None, hierarchical=False)  # noqa: SLF001 - answers from memory show nothing
             searches += 1
-            hits = ranking._hits(ranking.found.by_score.tolist())  # noqa: SLF001 - however far
+            hits = ranking._hits(ranking.found.by_score)  # noqa: SLF001 - however far
             if {hit.skill.id for hit in hits} != set(ids):
                 wrong.append(f"missing: {[hit.skill.id for hit in hits]}")
             wrong.extend(

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from openviking.encoder.fake import HashingEncoder
-from openviking.index import FoundGroups
 from openviking.retrieval.background import LIKE_SENTENCES, SENTENCES, Background
-from openviking.retrieval.fusion import WORDS_WEIGHT, fused_score
+from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import Skills, Why, scoring
 from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
-from openviking.skills.ranking import best_signals
+from openviking.skills.ranking import Candidates, best_signals
 from openviking.types import Skill
 from openviking.vectors import search
 
@@ -176,18 +175,16 @@ def test_rankings_and_hits_agree(stocked: Skills):
 
 
 def test_fitness_looks_at_meaning_and_words_of_one_skill():
-    groups, words = np.array([2, 0, 1]), np.array([0.0, 30.0, 20.0])
-    meanings = np.array([0.2, 0.3, 0.1])
-    scores = fused_score(meanings, words[groups])
-    orders = (-scores).argsort(), (-meanings).argsort()
-    none = np.zeros(0, np.int64)
+    groups, words = [2, 0, 1], np.array([0.0, 30.0, 20.0])
+    meanings = [0.2, 0.3, 0.1]
+    scores = [
+        meaning + WORDS_WEIGHT * words[at] for meaning, at in zip(meanings, groups, strict=True)
+    ]
+    by_score = sorted(range(3), key=lambda at: -scores[at])
 
-    assert best_signals(FoundGroups(groups, meanings, scores, groups << 16, *orders), words) == (
-        0.2,
-        20.0,
-    )
-    nobody = FoundGroups(none, np.zeros(0), np.zeros(0), none, none, none)
-    assert best_signals(nobody, words) == (-1.0, 0.0)
+    found = Candidates(groups, meanings, scores, [0, 0, 0], by_score, [1, 0, 2])
+    assert best_signals(found, words) == (0.2, 20.0)
+    assert best_signals(Candidates([], [], [], [], [], []), words) == (-1.0, 0.0)
 
 
 def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():
@@ -204,11 +201,14 @@ def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():
 
 
 def test_the_best_part_of_a_request_adds_a_share_of_its_words():
-    whole = np.array([10.0, 10.0, 0.0])
+    # Words in one sentence, in two, words of grammar that only a part was asked for, and no words.
+    sums = np.array([[10.0, 10.0, 0.0], [10.0, 4.0, 0.0], [0.0, 6.0, 3.0]])
+    rows, base = np.array([0, 1, 2, -1]), np.array([0.0, 0.0, -np.inf, 0.5])
 
-    # Words in one sentence, in two, and words of grammar that only a part was asked for.
-    parts = [np.array([10.0, 4.0, 0.0]), np.array([0.0, 6.0, 3.0])]
-    found = scoring.request_words(whole, parts)
+    whole, words, prior = scoring.pool_request(sums, rows, base)
 
-    assert found.tolist() == pytest.approx([12.0, 11.2, 0.0])
-    assert scoring.request_words(whole, []) is whole
+    assert whole.tolist() == [10.0, 10.0, 0.0, 0.0]
+    assert words.tolist() == pytest.approx([12.0, 11.2, 0.0, 0.0])
+    assert prior.tolist() == pytest.approx([12 * WORDS_WEIGHT, 11.2 * WORDS_WEIGHT, -np.inf, 0.5])
+    alone = scoring.pool_request(sums[:1], rows, base)
+    assert alone[1].tolist() == alone[0].tolist() == whole.tolist()

@@ -53,7 +53,7 @@ def explain_ranking(
         background: what the query was compared with.
     """
     shown = [hit.skill.id for hit in hits if hit.why.relation is None]
-    nearest = ranking.found.by_score.tolist()
+    nearest = ranking.found.by_score
     near = [] if ranking.is_fit else ranking.ids(nearest[:HELD_BACK_SHOWN])
     places = dict(zip(ranking.ids(nearest), nearest, strict=True))
 
@@ -62,7 +62,7 @@ def explain_ranking(
 
     return Explanation(
         fitness=_fitness(ranking, background),
-        words=ranking.evidence.matches[0].looked_up,
+        words=ranking.evidence.matches.looked_up,
         hits=tuple(map(reasons, shown)),
         held_back=tuple(map(reasons, near)),
     )
@@ -100,10 +100,10 @@ def _reasons(
     catalog: Catalog,
 ) -> Reasons:
     found = ranking.found
-    score, meaning = float(found.scores[place]), float(found.meanings[place])
+    score, meaning = found.scores[place], found.meanings[place]
     words = float(ranking.words[found.groups[place]])
     entry = ranking.snapshot.entries[skill_id]
-    match = ranking.evidence.matches[0].of(skill_id)
+    match = ranking.evidence.matches.of(skill_id)
     parts = _part_meanings(ranking, entry, texts, catalog)
     return Reasons(
         id=skill_id,
@@ -116,7 +116,7 @@ def _reasons(
         words=words,
         terms=() if match is None else match.terms,
         fields=() if match is None else match.fields,
-        passage=_passage_text(entry, int(found.rows[place]), store),
+        passage=_passage_text(entry, found.rows[place], store),
     )
 
 
@@ -159,7 +159,8 @@ def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning
 
 def _words_sum(evidence: Evidence, skill_id: str, words: float) -> tuple[str, ...]:
     """Write how the bm25 of a request came about, if one of its parts has any share in it."""
-    whole, *parts = (float(matched.scores_of([skill_id])[0]) for matched in evidence.matches)
+    matches = evidence.matches
+    whole, *parts = matches.sums[:, matches.row_of.get(skill_id, -1)].tolist()
     if not any(parts):
         return ()
     at = parts.index(max(parts))

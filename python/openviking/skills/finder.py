@@ -78,7 +78,7 @@ class Finder:
         ranking, _ = self._rank(text, check_k(k), None, hierarchical=False, near=k)
         return Rankings(
             words=tuple(self._store.match_skills(text, k).ids),
-            vectors=ranking.ids(ranking.found.by_meaning[:k].tolist()),
+            vectors=ranking.ids(ranking.found.by_meaning[:k]),
             fused=ranking.ids(ranking.order),
             is_fit=ranking.is_fit,
         )
@@ -107,10 +107,9 @@ class Finder:
         near: int = scoring.NEAR_SKILLS,
     ) -> tuple[Ranking, bool]:
         """Compare all skills with *text*; also say whether the model read only its beginning."""
-        texts = [text, *query_parts(text)]
-        encoded = self._encoder.encode(texts)
-        matches = [self._store.match_skills(one) for one in texts]
-        evidence = Evidence(encoded.vectors, matches)
+        parts = query_parts(text)
+        encoded = self._encoder.encode([text, *parts])
+        evidence = Evidence(encoded.vectors, self._store.match_skills(text, parts=parts))
         # A relative among the best is one by itself, also if it is none of the first k.
         count = max(scoring.FAMILY_SKILLS, k) if hierarchical else k
         ranking = rank_skills(self._catalog, evidence, self._background, wanted, count, near)

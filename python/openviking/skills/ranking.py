@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from openviking.retrieval.fusion import fused_score
 from openviking.skills import scoring
 from openviking.skills.search import SkillHit, Why
 from openviking.skills.snapshot import POSITIONS, is_hidden
-from openviking.vectors.postings import count_before
+from openviking.vectors.postings import rank_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from openviking.index import FoundGroups
@@ -39,7 +36,40 @@ class Evidence:
     """
 
     vectors: Vectors
-    matches: Sequence[WordMatches]
+    matches: WordMatches
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The best skills by score and by meaning: what the index found, as lists, which are short.
+
+    Attributes:
+        groups: of the index, one of each skill.
+        meanings: what their rows get from the query.
+        scores: meanings fused with words.
+        rows: of their nearest passages, -1 for a skill without vectors.
+        by_score: places in the lists above, best first.
+        by_meaning: likewise.
+    """
+
+    groups: list[int]
+    meanings: list[float]
+    scores: list[float]
+    rows: list[int]
+    by_score: list[int]
+    by_meaning: list[int]
+
+    @classmethod
+    def of(cls, found: FoundGroups) -> Candidates:
+        """Take over what the index found."""
+        return cls(
+            found.groups.tolist(),
+            found.meanings.tolist(),
+            found.scores.tolist(),
+            found.rows.tolist(),
+            found.by_score.tolist(),
+            found.by_meaning.tolist(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +82,7 @@ class Ranking:
         scope: those that may be returned.
         bm25: (g,) float64 of each group and the whole query, 0 where no word matched.
         words: (g,) float64, pooled with the bm25 of the query's parts.
-        found: the best by score and by meaning; the row of a skill without vectors is -1.
+        found: the best by score and by meaning.
         order: places in ``found`` of the skills that are near enough, best first.
         best_meaning: of the skill with the highest score, -1 if there is none.
         best_words: its bm25.
@@ -64,7 +94,7 @@ class Ranking:
     scope: Scope
     bm25: NDArray[np.float64]
     words: NDArray[np.float64]
-    found: FoundGroups
+    found: Candidates
     order: Sequence[int]
     best_meaning: float
     best_words: float
@@ -79,11 +109,10 @@ class Ranking:
         """Return the first *k* skills; none if none fits."""
         return self._hits(self.order[:k]) if self.is_fit else []
 
-    def ids(self, places: Sequence[int] | NDArray[np.int64]) -> tuple[str, ...]:
+    def ids(self, places: Sequence[int]) -> tuple[str, ...]:
         """Return the ids of places in ``found``."""
-        ids, keys = self.snapshot.ids, self.scope.keys
-        numbers: list[int] = keys.take(self.found.groups.take(places)).tolist()
-        return tuple([ids[number] for number in numbers])
+        ids, key_of, groups = self.snapshot.ids, self.scope.keys.item, self.found.groups
+        return tuple([ids[key_of(groups[place])] for place in places])
 
     def families(self, k: int) -> list[SkillHit]:
         """Return *k* skills with each hit's family together: the hit, its parent, its sub-skills.
@@ -104,7 +133,7 @@ class Ranking:
                 if relative not in found and relative not in place_of:
                     skill = self.snapshot.entries[relative].skill
                     why = Why(0.0, 0.0, None, None, relation=relation)
-                    score = float(self.found.scores[place]) * _FAMILY_SHARE
+                    score = self.found.scores[place] * _FAMILY_SHARE
                     found[relative] = SkillHit(skill, score, why)
                 else:
                     found.setdefault(relative, None)
@@ -126,30 +155,31 @@ class Ranking:
 
     def _hits(self, places: Sequence[int]) -> list[SkillHit]:
         """Make the hits of places in ``found``, with the reasons of each."""
-        found, words = self.found, self.evidence.matches[0]
-        at = np.array(places, np.int64)
-        groups = found.groups.take(at)
-        before = count_before(self.bm25, self.scope.keys, groups)
-        semantic_ranks = dict(zip(found.by_meaning.tolist(), count(1), strict=False))
+        found, matches, entries = self.found, self.evidence.matches, self.snapshot.entries
+        groups = [found.groups[place] for place in places]
+        row_of, words_of = self.scope.lexicon_rows(matches.row_of).item, self.words.item
+        semantic_ranks = {place: rank for rank, place in enumerate(found.by_meaning, 1)}
         reasons = zip(
             places,
-            self.ids(at),
-            found.meanings.take(at).tolist(),
-            found.scores.take(at).tolist(),
-            found.rows.take(at).tolist(),
-            self.words.take(groups).tolist(),
-            (before + 1).tolist(),
-            words.where(self.scope.lexicon_rows(words.row_of).take(groups)),
+            groups,
+            self.ids(places),
+            rank_places(self.bm25, self.scope.keys, groups),
+            matches.where([row_of(group) for group in groups]),
             strict=True,
         )
-        entries = self.snapshot.entries
         hits: list[SkillHit] = []
-        for place, skill_id, meaning, score, row, bm25, rank, (fields, terms) in reasons:
-            entry = entries[skill_id]
-            passage = entry.places[row & POSITIONS] if row >= 0 else None
-            by_words = rank if terms else None
-            why = Why(meaning, bm25, semantic_ranks.get(place), by_words, fields, terms, passage)
-            hits.append(SkillHit(entry.skill, score, why))
+        for place, group, skill_id, lexical_rank, (fields, terms) in reasons:
+            entry, row = entries[skill_id], found.rows[place]
+            why = Why(
+                found.meanings[place],
+                words_of(group),
+                semantic_ranks.get(place),
+                lexical_rank,
+                fields,
+                terms,
+                entry.places[row & POSITIONS] if row >= 0 else None,
+            )
+            hits.append(SkillHit(entry.skill, found.scores[place], why))
         return hits
 
 
@@ -165,17 +195,17 @@ def rank_skills(
     while True:
         snapshot = catalog.snapshot
         scope = snapshot.scope(category)
-        bm25, *of_parts = map(scope.bm25, evidence.matches)
-        words = scoring.request_words(bm25, of_parts)
-        prior = fused_score(scope.base, words)
-        found = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
-        if found is not None:
+        matches = evidence.matches
+        rows = scope.lexicon_rows(matches.row_of)
+        bm25, words, prior = scoring.pool_request(matches.sums, rows, scope.base)
+        groups = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
+        if groups is not None:
             break
+    found = Candidates.of(groups)
     if len(scope.unread):
         unread = scope.unread[words[scope.unread] > 0.0]
-        found = _with_unread(found, unread, prior, scope.keys, k)
-    scores = found.scores[found.by_score]
-    order: list[int] = found.by_score[scores >= scoring.SCORE_MIN].tolist()
+        _add_unread(found, unread.tolist(), prior, scope.keys, k)
+    order = [place for place in found.by_score if found.scores[place] >= scoring.SCORE_MIN]
     best, best_words = best_signals(found, words)
     fitness = scoring.fit_evidence(
         best,
@@ -186,33 +216,26 @@ def rank_skills(
     return Ranking(evidence, snapshot, scope, bm25, words, found, order, best, best_words, fitness)
 
 
-def best_signals(found: FoundGroups, words: NDArray[np.float64]) -> tuple[float, float]:
+def best_signals(found: Candidates, words: NDArray[np.float64]) -> tuple[float, float]:
     """Return meaning and bm25, of *words* (g,), of the group with the highest score."""
-    if not len(found.by_score):
+    if not found.by_score:
         return -1.0, 0.0
     first = found.by_score[0]
-    return float(found.meanings[first]), float(words[found.groups[first]])
+    return found.meanings[first], float(words[found.groups[first]])
 
 
-def _with_unread(
-    found: FoundGroups,
-    groups: NDArray[np.int64],
+def _add_unread(
+    found: Candidates,
+    groups: Sequence[int],
     prior: NDArray[np.float64],
     keys: NDArray[np.int64],
     k: int,
-) -> FoundGroups:
+) -> None:
     """Join the best *k* with skills that have no vectors, but words of the query."""
-    first = len(found.groups)
-    meanings = np.full(len(groups), scoring.UNKNOWN_MEANING)
-    scores = np.concatenate([found.scores, meanings + prior[groups]])
-    joined = np.concatenate([found.groups, groups])
-    places = np.concatenate([found.by_score, np.arange(first, len(joined))])
-    order = np.lexsort((keys[joined[places]], -scores[places]))
-    return replace(
-        found,
-        groups=joined,
-        meanings=np.concatenate([found.meanings, meanings]),
-        scores=scores,
-        rows=np.concatenate([found.rows, np.full(len(groups), -1, np.int64)]),
-        by_score=places[order[:k]],
-    )
+    places = [*found.by_score, *range(len(found.groups), len(found.groups) + len(groups))]
+    found.groups.extend(groups)
+    found.meanings.extend([scoring.UNKNOWN_MEANING] * len(groups))
+    found.scores.extend([scoring.UNKNOWN_MEANING + prior.item(group) for group in groups])
+    found.rows.extend([-1] * len(groups))
+    places.sort(key=lambda place: (-found.scores[place], keys.item(found.groups[place])))
+    found.by_score[:] = places[:k]

@@ -17,13 +17,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from openviking.retrieval.fusion import WORDS_WEIGHT
+from openviking.vectors.postings import pool_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import numpy as np
     from numpy.typing import NDArray
 
 PASSAGE_SHARE = 0.5
@@ -72,16 +70,23 @@ def meaning_score(summary: float, best_passage: float) -> float:
     return summary + PASSAGE_SHARE * max(0.0, best_passage - summary)
 
 
-def request_words(
-    whole: NDArray[np.float64], parts: Sequence[NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Pool the bm25, (n,), of the whole request and of its parts."""
-    if not parts:
-        return whole
-    # Words that tell nothing are looked up only if there are no others, as in some part there may
-    # not be: no part has more of a skill's words than the whole.
-    best: NDArray[np.float64] = np.minimum(np.maximum.reduce(parts), whole)
-    return whole + PART_WORDS_SHARE * best
+def pool_request(
+    sums: NDArray[np.float64], rows: NDArray[np.int64], base: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Pool the words of a request and of its parts.
+
+    Words that tell nothing are looked up only if there are no others, as in some part there may not
+    be: no part has more of a skill's words than the whole.
+
+    Args:
+        sums: (t, n) bm25 of the whole, then of its parts.
+        rows: (g,) place of each group in these; -1 for one without words.
+        base: (g,) what stands in for the meaning of each group.
+
+    Returns:
+        bm25 of the whole, bm25 pooled, and *base* fused with that; each (g,).
+    """
+    return pool_words(sums, rows, base, part_share=PART_WORDS_SHARE, weight=WORDS_WEIGHT)
 
 
 def fit_evidence(best: float, best_words: float, usual_best: float, resemblance: float) -> float:

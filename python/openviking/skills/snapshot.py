@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.retrieval.background import Background, BestCosines
-    from openviking.store.matches import WordMatches
     from openviking.store.rows import RowTable
     from openviking.types import RowIds, Skill, Vectors
 
@@ -111,10 +110,6 @@ class Scope:
         rows[self.groups] = row_of.rows(self.ids)
         self._lexicon_rows[:] = [(row_of, rows)]
         return rows
-
-    def bm25(self, matches: WordMatches) -> NDArray[np.float64]:
-        """Return bm25 of each group, (g,); 0 for groups that are not returned."""
-        return matches.by_row.take(self.lexicon_rows(matches.row_of))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openviking.store.bags import HASH, K1, WordBag, word_hash
+from openviking.store.bags import K1, WordBag, word_hash
 from openviking.store.matches import FoundWords, WordMatches
 from openviking.store.postings import Postings, gather, postings_of
 from openviking.store.rows import RowTable
@@ -40,6 +40,8 @@ _DEAD_MIN, _DEAD_SHARE = 64, 0.125
 _MERGED_FROM = 0.5
 """An array that has grown to this share of the one before it is merged with it. So a row is sorted
 as often as the rows double, and a query meets a dozen arrays at most."""
+
+_NOBODY = np.zeros(0, np.bool_)
 
 _query_hash = lru_cache(maxsize=4096)(word_hash)
 """Queries share their words; a digest costs as much as everything else about a word."""
@@ -121,58 +123,75 @@ class Lexicon:
             skill_id for skill_id in self._versions if row_of.get(skill_id) is None
         )
 
-    def match(self, stems: Mapping[str, str], limit: int = 0) -> WordMatches:
+    def match(self, texts: Sequence[Mapping[str, str]], limit: int = 0) -> WordMatches:
         """Add up bm25 for all skills.
 
         Args:
-            stems: word of the query -> its stem.
+            texts: of the whole request, then of its parts: word -> its stem.
             limit: skills at most that are named as hits, best first, ties by id; the answer knows
                 the others as well.
         """
         state = self._state
-        words = _telling(state, stems)
+        words = _telling(state, texts)
         return WordMatches(state.ids, state.row_of, state.is_dead, words, limit)
 
 
-def _telling(state: _State, stems: Mapping[str, str]) -> FoundWords:
-    """Return the words that tell something, in one order.
+def _telling(state: _State, texts: Sequence[Mapping[str, str]]) -> FoundWords:
+    """Find the words that tell something.
 
-    Words of grammar and words of most skills are passed over while there are others: they tell
+    Words of grammar and words of most skills are passed over while a text has others: they tell
     nothing about a task, and in a store of few skills chance makes them look rare.
     """
-    content: dict[str, str] = {}
-    for word, stem in stems.items():
-        if word not in FUNCTION_WORDS:
-            content.setdefault(stem, word)
-    found = _look_up(state, content, max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows))
-    if found.texts:
+    contents = [_by_stem(stems, FUNCTION_WORDS) for stems in texts]
+    usual = max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows)
+    found = _look_up(state, contents, [usual] * len(texts))
+    tells = [any(gains) for gains in found.gains]
+    if all(tells):
         return found
-    everything = {stem: word for word, stem in reversed(list(stems.items()))}
-    return _look_up(state, everything, state.rows)
+    everything = [
+        content if is_telling else _by_stem(stems)
+        for is_telling, content, stems in zip(tells, contents, texts, strict=True)
+    ]
+    limits = [usual if is_telling else state.rows for is_telling in tells]
+    return _look_up(state, everything, limits)
 
 
-def _look_up(state: _State, words: Mapping[str, str], limit: float) -> FoundWords:
-    """Find the stems that stand somewhere, in *limit* rows at most; *words* maps each to a word."""
+def _by_stem(stems: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Map stems to words: of the words with one stem, the first."""
+    found: dict[str, str] = {}
+    for word, stem in stems.items():
+        if word not in without:
+            found.setdefault(stem, word)
+    return found
+
+
+def _look_up(
+    state: _State, texts: Sequence[Mapping[str, str]], limits: Sequence[float]
+) -> FoundWords:
+    """Find the stems of some texts, each of which maps them to words.
+
+    In each text those count that stand somewhere, in as many rows as its limit at most.
+    """
+    words = {stem: word for text in reversed(texts) for stem, word in text.items()}
     # Sorted, so that the order of the words cannot change the last bit of a sum.
-    ordered = sorted(words)
-    hashes = np.array([_query_hash(stem) for stem in ordered], dtype=HASH)
-    places = [(part, part.ranges(hashes)) for part in state.parts()]
-    sizes = [0] * len(ordered)
-    for part, ranges in places:
-        for at, (start, stop) in enumerate(ranges.tolist()):
-            sizes[at] += stop - start
-            if state.dead_count:
-                sizes[at] -= int(np.count_nonzero(state.is_dead[part.rows[start:stop]]))
-    kept = [at for at, size in enumerate(sizes) if 0 < size <= limit]
-    skills = [sizes[at] for at in kept]
-    count = state.rows - state.dead_count
-    gains = [(K1 + 1.0) * math.log(1.0 + (count - n + 0.5) / (n + 0.5)) for n in skills]
-    return FoundWords(
-        [words[ordered[at]] for at in kept],
-        skills,
-        [(part, ranges.take(kept, axis=0)) for part, ranges in places] if kept else [],
-        np.array(gains, np.float32),
-    )
+    stems = sorted(words)
+    hashes = [_query_hash(stem) for stem in stems]
+    dead = state.is_dead if state.dead_count else _NOBODY
+    parts = state.parts()
+    found = [part.find(hashes, dead) for part in parts]
+    counted = [counts for _, counts in found]
+    skills = [sum(counts) for counts in zip([0] * len(stems), *counted, strict=True)]
+    all_skills = state.rows - state.dead_count
+    known = [
+        (stem, n, (K1 + 1.0) * math.log(1.0 + (all_skills - n + 0.5) / (n + 0.5)))
+        for stem, n in zip(stems, skills, strict=True)
+    ]
+    gains = [
+        [gain if 0 < n <= limit and stem in text else 0.0 for stem, n, gain in known]
+        for text, limit in zip(texts, limits, strict=True)
+    ]
+    places = [(part, ranges) for part, (ranges, _) in zip(parts, found, strict=True)]
+    return FoundWords([words[stem] for stem in stems], skills, places, gains)
 
 
 def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:

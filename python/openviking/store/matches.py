@@ -1,4 +1,4 @@
-"""The lexical answer to one query: sums for all skills at once, reasons when they are asked for."""
+"""The lexical answer to a request: sums for all skills at once, reasons when they are asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from openviking.store.bags import FIELDS
 from openviking.types import WordMatch
+from openviking.vectors.postings import posting_sums, posting_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,30 +27,36 @@ _FIELD_SETS = tuple(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundWords:
-    """The words of a query that tell something.
+    """The words of a request, and what each tells of it and of its parts.
 
     Attributes:
         texts: the w words.
         skills: how many have each.
         places: parts of a lexicon, and where in each the words stand, (w, 2).
-        gains: (w,) float32, how much each tells.
+        gains: of the whole request, then of its parts, w numbers: how much each word tells; 0 for
+            one that does not count there.
     """
 
-    texts: list[str]
-    skills: list[int]
-    places: list[tuple[Postings, NDArray[np.int64]]]
-    gains: NDArray[np.float32]
+    texts: Sequence[str]
+    skills: Sequence[int]
+    places: Sequence[tuple[Postings, NDArray[np.int64]]]
+    gains: Sequence[Sequence[float]]
+
+    @property
+    def own(self) -> list[int]:
+        """The numbers of the words that count in the whole request."""
+        return [at for at, gain in enumerate(self.gains[0]) if gain]
 
 
 class WordMatches(Sequence[WordMatch]):
-    """Lexical hits, best first; what any skill matched is looked up when it is asked for.
+    """Lexical hits of a request, best first; what any skill matched is looked up when asked for.
 
     Args:
         ids: of every row of the lexicon; may be longer than there are rows.
         row_of: id -> row, of the skills that are there now; of one moment, so that what is derived
             from it can be kept as long as it comes again.
         is_dead: (rows,) bool, rows of skills that are there no longer.
-        words: the words of the query that were looked up.
+        words: the words of the request that were looked up.
         limit: hits at most.
     """
 
@@ -63,22 +70,29 @@ class WordMatches(Sequence[WordMatch]):
     ) -> None:
         self._all_ids = ids
         self.row_of = row_of
+        self._is_dead = is_dead
         self._words = words
         self._limit = limit
-        count = len(is_dead) + 1
-        sums = [part.sums(ranges, words.gains, count) for part, ranges in words.places]
-        self.by_row: NDArray[np.float64] = sum(sums[1:], sums[0]) if sums else np.zeros(count)
-        """(rows + 1,) bm25 of every row, 0 where no word stands; row -1 is that of no skill."""
-        if is_dead.any():
-            self.by_row[:-1][is_dead] = 0.0
+        parts = [(part.rows, part.shares, ranges) for part, ranges in words.places]
+        self.sums: NDArray[np.float64] = posting_sums(parts, words.gains, len(is_dead) + 1)
+        """(t, rows + 1) bm25 of every row, 0 where no word stands: by the words of the whole
+        request, then of each part; row -1 is that of no skill. Dead rows have sums as well."""
+
+    @cached_property
+    def _by_row(self) -> NDArray[np.float64]:
+        """(rows + 1,) bm25 of the whole request, 0 for dead rows."""
+        by_row: NDArray[np.float64] = self.sums[0].copy()
+        by_row[:-1][self._is_dead] = 0.0
+        return by_row
 
     @cached_property
     def _best(self) -> list[int]:
         """The rows of the highest scores above zero, best first, ties by id."""
-        rows, limit = self.by_row.nonzero()[0], self._limit
+        limit = self._limit
         if limit <= 0:
             return []
-        found = self.by_row[rows]
+        rows = self._by_row.nonzero()[0]
+        found = self._by_row[rows]
         if len(rows) > limit:
             # All that tie with the last place stay in, so that ids decide and not row numbers.
             near = found >= np.partition(found, len(rows) - limit)[len(rows) - limit]
@@ -100,50 +114,44 @@ class WordMatches(Sequence[WordMatch]):
     @property
     def scores(self) -> list[float]:
         """bm25 of the hits, highest first."""
-        scores: list[float] = self.by_row[self._best].tolist() if self._best else []
+        scores: list[float] = self._by_row[self._best].tolist() if self._best else []
         return scores
 
     @property
     def looked_up(self) -> dict[str, int]:
-        """The words of the query that counted, each with the number of skills that have it."""
-        return dict(zip(self._words.texts, self._words.skills, strict=True))
+        """The words of the whole request that counted, each with the number of skills with it."""
+        words = self._words
+        return {words.texts[at]: words.skills[at] for at in words.own}
 
     def scores_of(self, ids: Sequence[str]) -> NDArray[np.float64]:
         """Return bm25 of any skills, hits or not, (len(ids),); 0 where no word matched."""
-        return self.by_row[self.row_of.rows(ids)]
+        scores: NDArray[np.float64] = self.sums[0].take(self.row_of.rows(ids))
+        return scores
 
-    def where(self, rows: NDArray[np.int64]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    def where(self, rows: Sequence[int]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """Return for each row the fields in which words stand, and the words; -1 is no row."""
-        terms: list[list[str]] = [[] for _ in rows]
-        fields = [0] * len(rows)
-        for part, ranges in self._words.places:
-            found = part.fields(ranges, rows)
-            words, places = found.nonzero()
-            bits = found[words, places]
-            for word, at, bit in zip(words.tolist(), places.tolist(), bits.tolist(), strict=True):
-                terms[at].append(self._words.texts[word])
-                fields[at] |= bit
+        texts = self._words.texts
+        parts = [(part.rows, part.bits, ranges) for part, ranges in self._words.places]
         return [
-            (_FIELD_SETS[bits], tuple(words)) for bits, words in zip(fields, terms, strict=True)
+            (_FIELD_SETS[bits], tuple([texts[word] for word in words]))
+            for bits, words in posting_words(parts, self._words.own, rows)
         ]
 
     def explain(self, ids: Sequence[str]) -> list[WordMatch | None]:
         """Say of any skills where they matched, and their rank; None for one without any word."""
-        rows = np.array(self.row_of.rows(ids), dtype=np.int64)
+        rows = self.row_of.rows(ids)
         places = {row: place for place, row in enumerate(self._best, 1)}
-        scores: list[float] = self.by_row[rows].tolist()
+        scores: list[float] = self._by_row.take(rows).tolist()
         return [
             WordMatch(
                 skill_id,
                 score,
                 *where,
-                places.get(row) or 1 + int(np.count_nonzero(self.by_row > score)),
+                places.get(row) or 1 + int(np.count_nonzero(self._by_row > score)),
             )
             if score > 0.0
             else None
-            for skill_id, row, score, where in zip(
-                ids, rows.tolist(), scores, self.where(rows), strict=True
-            )
+            for skill_id, row, score, where in zip(ids, rows, scores, self.where(rows), strict=True)
         ]
 
     def of(self, skill_id: str) -> WordMatch | None:

@@ -173,7 +173,7 @@ class Store(Protocol):
     def passage_vectors(self, build_id: str, *, skill_id: str | None = None) -> PassageVectors:
         """Return every passage vector of that build, or of one skill, ordered by passage id."""
 
-    def match_skills(self, query: str, limit: int = 0) -> WordMatches:
+    def match_skills(self, query: str, limit: int = 0, *, parts: Sequence[str] = ()) -> WordMatches:
         """Return bm25 over all fields of all skills, and the best of them by it.
 
         Any text is a valid query: it is taken as words, never as syntax. Skills that are hidden
@@ -182,6 +182,7 @@ class Store(Protocol):
         Args:
             query: words of any kind.
             limit: skills at most that are named as hits, best first, ties by id.
+            parts: of the query, that are also matched, each for itself.
         """
 
     def count_skill_use(self, skill_id: str) -> int:

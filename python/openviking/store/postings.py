@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openviking.vectors.postings import posting_bits, posting_ranges, posting_sums
+from openviking.vectors.postings import posting_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,19 +27,11 @@ class Postings:
     shares: NDArray[np.float32]
     bits: NDArray[np.uint8]
 
-    def ranges(self, hashes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return for each hash, (w,), where its rows begin and end, (w, 2); 0 and 0 if nowhere."""
-        return posting_ranges(self.hashes, self.starts, hashes)
-
-    def sums(
-        self, ranges: NDArray[np.int64], gains: NDArray[np.float32], count: int
-    ) -> NDArray[np.float64]:
-        """Add up shares times gains (w,) of the words at *ranges* for *count* rows."""
-        return posting_sums(self.rows, self.shares, ranges, gains, count)
-
-    def fields(self, ranges: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the fields, as bits, in which each word stands in each of *rows* (k,): (w, k)."""
-        return posting_bits(self.rows, self.bits, ranges, rows)
+    def find(
+        self, hashes: Sequence[int], is_dead: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """Return where the rows of each hash begin and end, (w, 2), and how many are not dead."""
+        return posting_ranges(self.hashes, self.starts, self.rows, is_dead, hashes)
 
 
 def gather(

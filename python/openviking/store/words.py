@@ -45,6 +45,9 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
+_STOPS = ".,;:!?)\"'"
+"""Signs with which no identifier ends."""
+
 _SIGNS = str.maketrans({"+": "plus", "#": "sharp", "-": "", "_": "", ".": "", "/": "", "&": ""})
 
 
@@ -66,16 +69,19 @@ def query_terms(query: str) -> list[str]:
     """
     text = query[:QUERY_CHARS_MAX]
     terms: dict[str, None] = {}
-    for found in _IDENTIFIER.findall(text):
-        if found.isalpha() and found[1:].islower():
-            # A plain word, as most are: of one piece, and without other forms.
-            terms[found.lower()] = None
-            continue
-        forms = list(_forms(found))
-        # `c` says nothing about `c++`, nor `r` and `d` about `R&D`: the joined form does.
-        pieces = [word for word in _PIECE.findall(found) if len(word) > 1 or not forms]
-        terms.update(dict.fromkeys(word.lower() for word in pieces + forms))
-    terms.update(dict.fromkeys(_pairs(text)))
+    for token in text.split():
+        word = token.rstrip(_STOPS)
+        for found in (word,) if word.isalnum() else _IDENTIFIER.findall(token):
+            if found.isalnum() and (found[1:].islower() or not _HUMP.search(found)):
+                # A plain word, as most are: of one piece, and without other forms.
+                terms[found.lower()] = None
+                continue
+            forms = list(_forms(found))
+            # `c` says nothing about `c++`, nor `r` and `d` about `R&D`: the joined form does.
+            pieces = [word for word in _PIECE.findall(found) if len(word) > 1 or not forms]
+            terms.update(dict.fromkeys(word.lower() for word in pieces + forms))
+    if not text.isascii():
+        terms.update(dict.fromkeys(_pairs(text)))
     return list(terms)[:QUERY_TERMS_MAX]
 
 

@@ -102,14 +102,15 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
             "MappedRows",
             "RowSet",
             "Signs",
-            "count_before",
             "cpu_level",
             "encode",
             "normalize",
             "plan_batches",
-            "posting_bits",
+            "pool_words",
             "posting_ranges",
             "posting_sums",
+            "posting_words",
+            "rank_places",
             "search",
         ],
     )?;
@@ -118,10 +119,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(normalize, module)?)?;
     module.add_function(wrap_pyfunction!(plan_batches, module)?)?;
     module.add_function(wrap_pyfunction!(search, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::count_before, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::posting_bits, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::pool_words, module)?)?;
     module.add_function(wrap_pyfunction!(sparse::posting_ranges, module)?)?;
     module.add_function(wrap_pyfunction!(sparse::posting_sums, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::posting_words, module)?)?;
+    module.add_function(wrap_pyfunction!(sparse::rank_places, module)?)?;
     module.add_class::<mapped::MappedRows>()?;
     module.add_class::<mapped::Signs>()?;
     module.add_class::<rowset::RowSet>()

@@ -149,7 +149,7 @@ class SqliteResources:
 
     def match(self, query: str, limit: int) -> WordMatches:
         """Return lexical hits among the newest versions; their ids are numbers as text."""
-        return self._words().match(query_stems(query), limit)
+        return self._words().match([query_stems(query)], limit)
 
     def load_words(self) -> None:
         """Read into memory now what the first search would otherwise wait for."""

@@ -185,9 +185,9 @@ class SqliteStore:
         with self._database.reading() as connection:
             return skill_vectors.read(connection, build_id, skill_id)
 
-    def match_skills(self, query: str, limit: int = 0) -> WordMatches:
-        """Return bm25 over all fields of all skills, and the best of them by it."""
-        return self._lexicon.match(query_stems(query), limit)
+    def match_skills(self, query: str, limit: int = 0, *, parts: Sequence[str] = ()) -> WordMatches:
+        """Return bm25 over all fields of all skills by a query and its parts, and the best."""
+        return self._lexicon.match([query_stems(text) for text in (query, *parts)], limit)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
