@@ -319,3 +319,13 @@ def test_folders_of_owners_do_not_become_categories(
     skills.import_paths([folder])
     assert set(skills.tree().categories) == {"general"}
     assert skills.import_paths([folder]).passages_encoded == 0
+
+
+def test_one_path_or_id_in_place_of_several_is_an_error_that_shows_how_to_write_it(
+    skills: Skills, folder: Path
+):
+    for one in (folder, str(folder)):
+        with pytest.raises(InputError, match=r"write \['/.*files'\]"):
+            skills.import_paths(one)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"write \['csv'\]"):
+        skills.disable("csv")

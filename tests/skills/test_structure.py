@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from openviking.skills import parse_skill
 from openviking.skills.structure import (
     EXAMPLES_MAX,
     complexity,
@@ -152,3 +153,9 @@ def test_folders_of_few_or_of_full_subjects_stay_categories():
     full = [(f"area-{at % 25}", f"skill-{at}") for at in range(75)]
     assert owner_levels(few) == owner_levels(full) == frozenset()
     assert owner_levels([("skill",)] * 50) == frozenset()
+
+
+def test_a_value_that_cannot_be_used_is_shown():
+    _, findings = parse_skill("---\nname: n\ndescription: d\ncomplexity: 99\n---\nBody.\n")
+    (found,) = [one for one in findings if one.code == "field-type"]
+    assert "from 1 to 5, found the text '99'" in found.message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openviking.encoder.fake import HashingEncoder
-from openviking.errors import ConflictError
+from openviking.errors import ConflictError, InputError
 from openviking.skills import Skills
 
 if TYPE_CHECKING:
@@ -89,3 +89,11 @@ def test_an_encoder_without_a_fast_tier_says_so(store: SqliteStore, encoder: Has
     with pytest.raises(ConflictError, match="tier full"):
         skills.search(QUERY, tier="fast")
     skills.close()
+
+
+def test_a_tier_that_does_not_exist_is_an_error_and_not_the_fast_one(
+    skills: Skills, cupboard: Cupboard
+):
+    cupboard.quick = HashingEncoder()
+    with pytest.raises(InputError, match="expected full or fast, got 'ful'"):
+        skills.search(QUERY, tier="ful")  # type: ignore[arg-type]

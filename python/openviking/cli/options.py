@@ -248,5 +248,10 @@ def model_build(function: F) -> F:
 
 def model(function: F) -> F:
     """Add the options of :func:`model_build` and ``--threads``."""
-    threads = setting("--threads", key="model.threads", kind=int, text="CPU threads; default all.")
+    threads = setting(
+        "--threads",
+        key="model.threads",
+        kind=int,
+        text="CPU threads; default all, or as a server measures.",
+    )
     return model_build(threads(function))

@@ -108,7 +108,7 @@ class Fields:
 
     def _report(self, name: str, expected: str, value: Any) -> None:
         # Front matter holds texts, lists and mappings only.
-        came = "text" if isinstance(value, str) else "a list"
+        came = f"the text {value[:40]!r}" if isinstance(value, str) else "a list"
         came = "a mapping" if isinstance(value, dict) else came
         self._findings.add(
             "field-type",

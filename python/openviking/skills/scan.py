@@ -65,6 +65,10 @@ def is_skill_file(name: str) -> bool:
 
 def check_paths(paths: Iterable[str | Path]) -> list[Path]:
     """Return the paths made absolute; raises InputError if one does not exist."""
+    if isinstance(paths, str | os.PathLike):
+        raise InputError(
+            f"paths: expected several, got one; write [{str(paths)!r}]", loc=("paths",)
+        )
     checked: list[Path] = []
     for position, given in enumerate(paths):
         path = Path(given).expanduser()

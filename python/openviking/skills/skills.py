@@ -106,7 +106,7 @@ class Skills:
             tier: ``fast`` answers without running the model, and less precisely.
 
         Raises:
-            InputError: an empty query or a *k* below 1.
+            InputError: an empty query, a *k* below 1 or no such tier.
             LimitError: a *k* or a query that is too large.
             EncoderError: the model failed.
             ConflictError: the fast tier has no table; the message names the command to run.
@@ -234,7 +234,7 @@ class Skills:
             prune: also delete skills whose file under *paths* is gone.
 
         Raises:
-            InputError: a path does not exist.
+            InputError: a path does not exist, or *paths* is a single one.
             EncoderError, StoreError: the model or the store failed; what was stored stays.
         """
         roots = check_paths(paths)

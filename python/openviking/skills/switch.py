@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openviking.errors import NotFoundError
+from openviking.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +57,12 @@ class Switches:
         """Switch all of *ids* off or on, or none of them if one is unknown.
 
         Raises:
+            InputError: *ids* is a single text.
             NotFoundError: an id has no skill; one that is switched off may be switched on all the
                 same.
         """
+        if isinstance(ids, str):
+            raise InputError(f"ids: expected several, got one; write [{ids!r}]", loc=("ids",))
         wanted = tuple(dict.fromkeys(ids))
         entries = self._catalog.snapshot.entries
         for skill_id in wanted:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from openviking.errors import ConflictError
+from openviking.errors import ConflictError, InputError
 from openviking.retrieval.background import Background
 from openviking.skills.finder import Finder
 
@@ -47,9 +47,16 @@ class Tiers:
         self._fast: Finder | None = None
 
     def finder(self, tier: Tier) -> Finder:
-        """Return the finder of *tier*; ConflictError if it is the fast one and has no table."""
+        """Return the finder of *tier*.
+
+        Raises:
+            InputError: there is no such tier.
+            ConflictError: it is the fast one and has no table.
+        """
         if tier == "full":
             return self._full
+        if tier != "fast":
+            raise InputError(f"tier: expected full or fast, got {tier!r}", loc=("tier",))
         with self._lock:
             if self._fast is None:
                 if self._open_fast is None:
