@@ -56,6 +56,20 @@ def test_every_number_of_a_score_adds_up(stocked: Skills):
     assert f"bm25 {pdf.words:.2f} = whole {only.words:.2f} + 0.2 x part 1" in pdf.sum
 
 
+def test_the_weight_of_words_is_told_and_follows_what_the_words_see(stocked: Skills):
+    before = explained(stocked, "merge pdf").hits[0]
+    rare = " ".join(f"word{at}" for at in range(1000))
+    stocked.create(fields={"name": "atlas", "description": "Maps", "body": rare})
+    after = explained(stocked, "merge pdf").hits[0]
+
+    assert (before.id, after.id) == ("pdf", "pdf")
+    assert f"+ {WORDS_WEIGHT:.4f} x bm25 {before.words:.2f}" in before.sum
+    # Some 255 different words a skill, by the body of one of the four.
+    weight = (after.score - after.meaning) / after.words
+    assert 2.4 * WORDS_WEIGHT < weight < 2.6 * WORDS_WEIGHT
+    assert f"+ {weight:.4f} x bm25 {after.words:.2f}" in after.sum
+
+
 def test_the_passage_is_the_one_that_was_nearest(stocked: Skills):
     passages = {reasons.id: reasons.passage for reasons in explained(stocked, LONG).hits}
 

@@ -16,6 +16,8 @@ from openviking.skills import Skills, Why, scoring
 from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
 from openviking.skills.ranking import Candidates, best_signals
+from openviking.store.bags import word_bag, word_hash
+from openviking.store.sqlite.stems import query_stems, skill_stems
 from openviking.types import Skill
 from openviking.vectors import search
 
@@ -83,6 +85,9 @@ def plain_search(
         if not skill.disable_model_invocation
     }
     everyone = {s.id for s in store.iter_skills() if not s.disable_model_invocation}
+    bags = [set(word_bag(skill_stems(store.get_skill(i))).hashes.tolist()) for i in everyone]
+    asked = {word_hash(stem) for stem in query_stems(query).values()}
+    told = asked & set().union(*bags)
     parts = query_parts(query)
     vectors = encoder.encode([query, *parts]).vectors
     held = store.passage_vectors(f"{encoder.build_id}/passages-{PASSAGES_VERSION}")
@@ -112,7 +117,8 @@ def plain_search(
         _, nearest[i] = min(
             (-cosine, row) for c in cosines for cosine, row in zip(c, rows, strict=True)
         )
-    score = {i: meaning[i] + WORDS_WEIGHT * bm25.get(i, 0.0) for i in meaning}
+    weight = scoring.words_weight(sum(map(len, bags)) / len(bags), len(told))
+    score = {i: meaning[i] + weight * bm25.get(i, 0.0) for i in meaning}
     ranked = sorted(meaning, key=lambda i: (-meaning[i], i))
     usual = encoder.encode(SENTENCES).vectors
     top = min(score, key=lambda i: (-score[i], i))
@@ -198,6 +204,18 @@ def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():
 
     assert background.usual_best(nearest) == pytest.approx(nearest(said).mean())
     assert background.usual_best(lambda _: np.zeros(0, np.float32)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("words_per_skill", "request_words", "times"),
+    [(16, 10, 1), (0, 0, 1), (5, 3, 1), (128, 10, 2), (432, 1, 3), (16, 40, 0.5), (128, 40, 1)],
+)
+def test_words_weigh_more_where_they_see_more_and_less_where_they_are_many(
+    words_per_skill: float, request_words: int, times: float
+):
+    assert scoring.words_weight(words_per_skill, request_words) == pytest.approx(
+        times * WORDS_WEIGHT
+    )
 
 
 def test_the_best_part_of_a_request_adds_a_share_of_its_words():

@@ -1,4 +1,4 @@
-"""Meaning and words as one score: ``meaning + WORDS_WEIGHT * bm25``.
+"""Meaning and words as one score: ``meaning + WORDS_WEIGHT * bm25``, of skills with another weight.
 
 - *meaning* is a cosine.
 - *bm25* is a sum of logarithms: how much less likely so many words would stand in a text by chance.
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORDS_WEIGHT = 0.009
-"""What one bm25 point adds to a cosine: the rarest word of 3,000 skills, in a title, some 0.12."""
+"""What one bm25 point adds to a cosine where texts and questions are short: the rarest word of
+3,000 texts, in a title, some 0.12."""
 
 
 def fused_score(meaning: NDArray[np.float64], bm25: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -105,11 +105,16 @@ def _reasons(
     entry = ranking.snapshot.entries[skill_id]
     match = ranking.evidence.matches.of(skill_id)
     parts = _part_meanings(ranking, entry, texts, catalog)
+    weight = f"{ranking.words_weight:.4f}"
     return Reasons(
         id=skill_id,
         score=score,
         sum="; ".join(
-            (_sum(score, meaning, words, parts), *_words_sum(ranking.evidence, skill_id, words))
+            (
+                f"score {score:.3f} = meaning {meaning:.3f} + {weight} x bm25 {words:.2f}",
+                *_meaning_sums(meaning, parts),
+                *_words_sum(ranking.evidence, skill_id, words),
+            )
         ),
         meaning=meaning,
         parts=parts,
@@ -136,9 +141,9 @@ def _part_meanings(
     return tuple(found)
 
 
-def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning]) -> str:
-    """Write the sum of one score, from the cosines on."""
-    lines = [f"score {score:.3f} = meaning {meaning:.3f} + {WORDS_WEIGHT} x bm25 {words:.2f}"]
+def _meaning_sums(meaning: float, parts: Sequence[PartMeaning]) -> list[str]:
+    """Write how a meaning came about, from the cosines on."""
+    lines = []
     if len(parts) > 1:
         best = max(range(1, len(parts)), key=lambda at: parts[at].meaning)
         lines.append(
@@ -154,7 +159,7 @@ def _sum(score: float, meaning: float, words: float, parts: Sequence[PartMeaning
             )
         else:
             lines.append(f"{name} {part.meaning:.3f} = summary {part.summary:.3f}")
-    return "; ".join(lines)
+    return lines
 
 
 def _words_sum(evidence: Evidence, skill_id: str, words: float) -> tuple[str, ...]:

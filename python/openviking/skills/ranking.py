@@ -82,6 +82,7 @@ class Ranking:
         scope: those that may be returned.
         bm25: (g,) float64 of each group and the whole query, 0 where no word matched.
         words: (g,) float64, pooled with the bm25 of the query's parts.
+        words_weight: what one point of them adds to a meaning.
         found: the best by score and by meaning.
         order: places in ``found`` of the skills that are near enough, best first.
         best_meaning: of the skill with the highest score, -1 if there is none.
@@ -94,6 +95,7 @@ class Ranking:
     scope: Scope
     bm25: NDArray[np.float64]
     words: NDArray[np.float64]
+    words_weight: float
     found: Candidates
     order: Sequence[int]
     best_meaning: float
@@ -192,12 +194,13 @@ def rank_skills(
     near: int = scoring.NEAR_SKILLS,
 ) -> Ranking:
     """Find the best *k* skills and the *near* by meaning, and judge whether the query fits any."""
+    matches = evidence.matches
+    weight = scoring.words_weight(matches.words_per_text, matches.term_count)
     while True:
         snapshot = catalog.snapshot
         scope = snapshot.scope(category)
-        matches = evidence.matches
         rows = scope.lexicon_rows(matches.row_of)
-        bm25, words, prior = scoring.pool_request(matches.sums, rows, scope.base)
+        bm25, words, prior = scoring.pool_request(matches.sums, rows, scope.base, weight)
         groups = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
         if groups is not None:
             break
@@ -213,7 +216,9 @@ def rank_skills(
         snapshot.usual_best(background),
         background.resemblance(evidence.vectors[0]),
     )
-    return Ranking(evidence, snapshot, scope, bm25, words, found, order, best, best_words, fitness)
+    return Ranking(
+        evidence, snapshot, scope, bm25, words, weight, found, order, best, best_words, fitness
+    )
 
 
 def best_signals(found: Candidates, words: NDArray[np.float64]) -> tuple[float, float]:

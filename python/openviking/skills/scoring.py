@@ -1,16 +1,18 @@
 """Every weight and threshold of skill search, with its reason, and the sum of both signals.
 
-The score of a skill for a query is ``meaning + WORDS_WEIGHT * bm25``:
+The score of a skill for a query is ``meaning + words_weight * bm25``:
 
 - *meaning* is the cosine of the query with the skill's summary; if another passage of the skill is
   nearer, half of its lead is added. A long body has more passages and so more chances of a lucky
   match; a share keeps such skills in place, and a skill without a body loses nothing. For a request
   of several sentences it is the mean of what the whole gets and of what its best part gets.
-- *bm25* is that of the words, weighed as everywhere: see retrieval/fusion.py. For a request of
-  several sentences a share of what its best part gets is added.
+- *bm25* is that of the words, see retrieval/fusion.py. For a request of several sentences a share
+  of what its best part gets is added. What one point counts depends on how much of the skills the
+  words see and on how many words the request has: see ``words_weight``.
 
 ``openviking eval`` measures this sum beside words and vectors alone. It is flat about these values:
-a third more or less of one of them moves nDCG@10 by less than 0.01 on every set that was tried.
+a third more or less of one of them moves nDCG@10 by 0.01 or less on most sets that were tried, by
+0.02 on the worst.
 """
 
 from __future__ import annotations
@@ -34,6 +36,20 @@ PART_WORDS_SHARE = 0.2
 """Share of the bm25 of a request's best part that is added to that of the whole: a skill for one of
 several tasks has its words in one sentence, chance scatters them over all. Of the whole nothing is
 taken away, for in a request with one aim all its sentences speak for the same skill."""
+
+SHORT_TEXT_WORDS = 16
+"""Different words of a name and a line of description, for which WORDS_WEIGHT was measured."""
+
+SEEN_POWER = 1 / 3
+"""How the weight of words grows with the words of a skill: of 270, as whole files have, one point
+counts 2.6 times as much as of 16. With 2,874 bodies cut to 0, 40, 120, 350 or 1,000 words the best
+weight for 140 short requests was 0.006 to 0.009, 0.013, 0.009, 0.02 and 0.02 to 0.03."""
+
+REQUEST_WORDS = 10
+"""Words that tell something in a request of one sentence; up to these, one point counts in full."""
+
+REQUEST_POWER = 1 / 2
+"""How the weight falls with more words than these: of 60, one point counts two fifths."""
 
 NEAR_SKILLS = 20
 """Skills whose place by meaning alone is told: nine of ten hits have one. Five would spare a search
@@ -71,7 +87,10 @@ def meaning_score(summary: float, best_passage: float) -> float:
 
 
 def pool_request(
-    sums: NDArray[np.float64], rows: NDArray[np.int64], base: NDArray[np.float64]
+    sums: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    base: NDArray[np.float64],
+    weight: float = WORDS_WEIGHT,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Pool the words of a request and of its parts.
 
@@ -82,11 +101,29 @@ def pool_request(
         sums: (t, n) bm25 of the whole, then of its parts.
         rows: (g,) place of each group in these; -1 for one without words.
         base: (g,) what stands in for the meaning of each group.
+        weight: what one point of bm25 adds to it, see ``words_weight``.
 
     Returns:
         bm25 of the whole, bm25 pooled, and *base* fused with that; each (g,).
     """
-    return pool_words(sums, rows, base, part_share=PART_WORDS_SHARE, weight=WORDS_WEIGHT)
+    return pool_words(sums, rows, base, part_share=PART_WORDS_SHARE, weight=weight)
+
+
+def words_weight(words_per_skill: float, request_words: int) -> float:
+    """Return what one bm25 point adds to a cosine, for one request and one collection.
+
+    A word that is missing in a line of description tells little, for the author may have said it in
+    another way; one that is missing in a whole file tells much. So words deserve the more weight,
+    the more of the skills they see. And the words of a long request repeat each other: bm25 adds
+    them up as if each one were news, and their sum must be tempered.
+
+    Args:
+        words_per_skill: different words that a skill of this collection has on average.
+        request_words: words of the request that tell something.
+    """
+    seen: float = max(1.0, words_per_skill / SHORT_TEXT_WORDS) ** SEEN_POWER
+    repeated: float = max(1.0, request_words / REQUEST_WORDS) ** REQUEST_POWER
+    return WORDS_WEIGHT * seen / repeated
 
 
 def fit_evidence(best: float, best_words: float, usual_best: float, resemblance: float) -> float:
@@ -96,7 +133,8 @@ def fit_evidence(best: float, best_words: float, usual_best: float, resemblance:
     of the query's likeness to what is no task. Meaning and words are those of one skill: that one
     is near and another has a word tells nothing. Because the collection itself sets the bar, one
     threshold serves 12 skills and 3,000: where skills have long bodies, some passage is a little
-    like anything, and real requests find more in them too.
+    like anything, and real requests find more in them too. Words count with ``WORDS_WEIGHT`` here,
+    whatever the request: the bar was set so.
 
     Args:
         best: meaning of the skill with the highest score.

@@ -54,21 +54,29 @@ class _State:
     Rows number the skills: those of the ``older`` arrays in their order, then one for each of the
     ``recent`` bags. A row whose skill has a newer one, or is gone, is dead. ``ids`` grows with
     every state that follows, which has the same list: the rows of this one are as many as
-    ``is_dead`` is long.
+    ``is_dead`` is long. ``sizes`` counts the different words of each row, ``word_count`` those of
+    the rows that live, each row's by itself.
     """
 
     ids: list[str]
     row_of: RowTable
     is_dead: NDArray[np.bool_]
+    sizes: NDArray[np.int32]
     older: tuple[Postings, ...]
     recent: tuple[WordBag, ...]
     dead_count: int = 0
+    word_count: int = 0
     _recent_postings: Postings | None = None
 
     @property
     def rows(self) -> int:
         """Count the rows, dead ones included."""
         return len(self.is_dead)
+
+    @property
+    def words_per_text(self) -> float:
+        """Mean of the different words of a skill; 0 if there are none."""
+        return self.word_count / max(1, self.rows - self.dead_count)
 
     def parts(self) -> tuple[Postings, ...]:
         """Return the postings of older and of recent rows."""
@@ -80,7 +88,7 @@ class _State:
 
 
 def _empty() -> _State:
-    return _State([], RowTable({}, {}), np.zeros(0, np.bool_), (), ())
+    return _State([], RowTable({}, {}), np.zeros(0, np.bool_), np.zeros(0, np.int32), (), ())
 
 
 class Lexicon:
@@ -133,7 +141,9 @@ class Lexicon:
         """
         state = self._state
         words = _telling(state, texts)
-        return WordMatches(state.ids, state.row_of, state.is_dead, words, limit)
+        return WordMatches(
+            state.ids, state.row_of, state.is_dead, words, limit, state.words_per_text
+        )
 
 
 def _telling(state: _State, texts: Sequence[Mapping[str, str]]) -> FoundWords:
@@ -197,7 +207,9 @@ def _look_up(
 def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:
     """Return the state after a change."""
     fresh = {skill_id: bag for skill_id, bag in bags.items() if bag is not None}
+    added = np.array([len(bag.hashes) for bag in fresh.values()], np.int32)
     is_dead = np.concatenate([state.is_dead, np.zeros(len(fresh), np.bool_)])
+    sizes = np.concatenate([state.sizes, added])
     replaced = [row for skill_id in bags if (row := state.row_of.get(skill_id)) is not None]
     is_dead[replaced] = True
     rows = dict.fromkeys(bags, -1) | dict(zip(fresh, range(state.rows, len(is_dead)), strict=True))
@@ -207,7 +219,9 @@ def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:
     if len(recent) > _RECENT_MAX:
         older, recent = _merged((*older, postings_of(recent, len(is_dead) - len(recent)))), ()
     dead_count = state.dead_count + len(replaced)
-    return _State(state.ids, state.row_of.changed(rows), is_dead, older, recent, dead_count)
+    word_count = state.word_count + int(added.sum()) - int(sizes[replaced].sum())
+    row_of = state.row_of.changed(rows)
+    return _State(state.ids, row_of, is_dead, sizes, older, recent, dead_count, word_count)
 
 
 def _merged(parts: tuple[Postings, ...]) -> tuple[Postings, ...]:
@@ -244,4 +258,6 @@ def _compacted(state: _State) -> _State:
     alive = zip(state.ids, state.is_dead.tolist(), strict=False)
     ids = [skill_id for skill_id, is_dead in alive if not is_dead]
     row_of = RowTable({skill_id: row for row, skill_id in enumerate(ids)}, {})
-    return _State(ids, row_of, np.zeros(len(ids), np.bool_), (part,), ())
+    sizes = state.sizes[~state.is_dead]
+    is_dead = np.zeros(len(ids), np.bool_)
+    return _State(ids, row_of, is_dead, sizes, (part,), (), word_count=state.word_count)

@@ -58,6 +58,7 @@ class WordMatches(Sequence[WordMatch]):
         is_dead: (rows,) bool, rows of skills that are there no longer.
         words: the words of the request that were looked up.
         limit: hits at most.
+        words_per_text: mean of the different words of a skill.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class WordMatches(Sequence[WordMatch]):
         is_dead: NDArray[np.bool_],
         words: FoundWords,
         limit: int,
+        words_per_text: float,
     ) -> None:
         self._all_ids = ids
         self.row_of = row_of
         self._is_dead = is_dead
         self._words = words
         self._limit = limit
+        self.words_per_text = words_per_text
         parts = [(part.rows, part.shares, ranges) for part, ranges in words.places]
         self.sums: NDArray[np.float64] = posting_sums(parts, words.gains, len(is_dead) + 1)
         """(t, rows + 1) bm25 of every row, 0 where no word stands: by the words of the whole
@@ -116,6 +119,11 @@ class WordMatches(Sequence[WordMatch]):
         """bm25 of the hits, highest first."""
         scores: list[float] = self._by_row[self._best].tolist() if self._best else []
         return scores
+
+    @property
+    def term_count(self) -> int:
+        """Number of words of the whole request that counted."""
+        return len(self._words.own)
 
     @property
     def looked_up(self) -> dict[str, int]:
