@@ -137,7 +137,7 @@ def check_cpu(settings: Settings) -> Check:
 
 def check_model(settings: Settings) -> Check:
     """Read every byte of the build, open it, and embed a text."""
-    from openviking.cli.model import chosen_build
+    from openviking.cli.pulling import chosen_build
     from openviking.encoder import Encoder, models
 
     chosen, key = settings.model, chosen_build(settings)

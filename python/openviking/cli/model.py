@@ -10,7 +10,7 @@ import click
 from openviking.cli.options import State, common, model_build, pass_state
 from openviking.cli.output import bytes_text, print_json, print_table
 from openviking.cli.progress import ProgressLine
-from openviking.errors import EncoderError
+from openviking.cli.pulling import chosen_build, pull_build
 
 if TYPE_CHECKING:
     from openviking.config import Settings
@@ -61,7 +61,7 @@ def pull(state: State, origin: str, keep_source: bool) -> None:
       openviking model pull --from ~/all-mpnet-base-v2 --model-dir /models
     """
     settings = state.settings()
-    found = _pull(settings, _origin(origin), keep_source=keep_source)
+    found = pull_build(settings, _origin(origin), keep_source=keep_source)
     if state.is_json:
         print_json([_described(info) for info in found])
         return
@@ -201,47 +201,10 @@ def remove(state: State, is_all: bool, yes: bool, is_fast: bool) -> None:
         click.echo(f"deleted; {bytes_text(freed)} given back")
 
 
-def require(settings: Settings, *, is_pulling: bool) -> None:
-    """Make sure that the configured build can be opened, by pulling it if that is allowed.
-
-    Raises:
-        EncoderError: it is missing or damaged; the message names the command that mends it.
-    """
-    from openviking.encoder import models
-
-    if is_pulling:
-        _pull(settings, "index", keep_source=False)
-        return
-    try:
-        models.ready(chosen_build(settings), settings.model.dir)
-    except EncoderError as error:
-        raise EncoderError(f"{error}; `openviking serve --pull` does it first") from error
-
-
-def chosen_build(settings: Settings) -> BuildKey:
-    """Return which build the settings mean; raises InputError if there is none such."""
-    from openviking.encoder.builds import build_key
-
-    return build_key(settings.model.precision, settings.model.kernels)
-
-
 def _meant(settings: Settings, *, is_fast: bool) -> BuildKey:
     from openviking.encoder.manifest import STATIC
 
     return STATIC if is_fast else chosen_build(settings)
-
-
-def _pull(settings: Settings, origin: Origin, *, keep_source: bool) -> list[ModelInfo]:
-    from openviking.encoder import models
-
-    with ProgressLine("model") as line:
-        return models.pull(
-            settings.model.dir,
-            builds=(chosen_build(settings),),
-            origin=origin,
-            keep_source=keep_source,
-            report=line.report,
-        )
 
 
 def _origin(text: str) -> Origin:

@@ -68,7 +68,7 @@ def command(state: State, is_pulling: bool, is_replica: bool) -> None:
         )
     settings = state.settings()
     _check_folders(settings)
-    from openviking.cli.model import require
+    from openviking.cli.pulling import require
     from openviking.encoder.allocator import spare_memory
 
     spare_memory()

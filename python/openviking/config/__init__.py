@@ -7,7 +7,6 @@ hint, except those that other OpenViking deployments carry: they are accepted an
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -147,8 +146,8 @@ def _put(values: _Values, sections: Mapping[str, Mapping[str, Any]], source: str
 
 
 def _hint(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
+    near = _nearest(name, known, cutoff=0.5)
+    return f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -157,10 +156,16 @@ def _unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     notes = []
     for name in sorted(environ):
         if name.startswith("OPENVIKING_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            near = _nearest(name, known, cutoff=0.85)
             if near:
-                notes.append(f"{name}: not a setting; did you mean {near[0]}?")
+                notes.append(f"{name}: not a setting; did you mean {near}?")
     return tuple(notes)
+
+
+def _nearest(name: str, known: list[str], *, cutoff: float) -> str | None:
+    import difflib  # noqa: PLC0415 - 0.15 MB that only a mistake needs
+
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
 
 def _split(key: str, text: str) -> str | list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,9 +204,14 @@ def _report_body(document: Document, findings: Findings) -> None:
 
 
 def _report_typos(document: Document, findings: Findings) -> None:
-    for key in document.fields:
+    unknown = [key for key in document.fields if key not in _KNOWN_FIELDS]
+    if not unknown:
+        return
+    import difflib  # noqa: PLC0415 - 0.15 MB that most files need nothing of
+
+    for key in unknown:
         near = difflib.get_close_matches(key, _KNOWN_FIELDS, n=1, cutoff=0.85)
-        if near and key not in _KNOWN_FIELDS and key.replace("_", "-") != near[0]:
+        if near and key.replace("_", "-") != near[0]:
             message = f"unknown field {key!r}; did you mean {near[0]!r}?"
             findings.add("field-typo", message, line=document.lines.get(key))
 

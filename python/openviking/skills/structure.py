@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from statistics import median_low
 from typing import TYPE_CHECKING
 
 from openviking.retrieval.markdown import LINE_CHARS_MAX, heading_of, next_fence, plain_text
@@ -90,7 +89,8 @@ def owner_levels(places: Iterable[Sequence[str]]) -> frozenset[tuple[str, ...]]:
     return frozenset(
         level
         for level, owners in counts.items()
-        if len(owners) >= OWNERS_MIN and median_low(owners.values()) <= OWNER_SKILLS_MAX
+        if len(owners) >= OWNERS_MIN
+        and 2 * sum(count <= OWNER_SKILLS_MAX for count in owners.values()) >= len(owners)
     )
 
 
