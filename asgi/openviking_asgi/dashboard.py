@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openviking.performance import ENGINE_METRICS, Summary
@@ -62,7 +62,7 @@ def render_page(services: Services, minutes: int) -> Reply:
 
 @cache
 def _template() -> str:
-    return files("openviking_asgi").joinpath("dashboard.html").read_text("utf-8")
+    return Path(__file__).with_name("dashboard.html").read_text("utf-8")
 
 
 def _header(state: str) -> str:

@@ -25,7 +25,7 @@ _log = logging.getLogger("openviking_asgi")
 
 
 class RequestLog(Protocol):
-    """Writes one structured line, e.g. the ``info`` method of a structlog logger."""
+    """Writes one structured line."""
 
     def __call__(self, event: str, **fields: object) -> object:
         """Write *event* with *fields*."""

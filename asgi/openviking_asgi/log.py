@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
-import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from collections.abc import Callable
 
     from openviking.config import Logging
     from openviking_asgi.gate import RequestLog
 
-_SHARED: tuple[Processor, ...] = (
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-)
+_Render: TypeAlias = "Callable[[dict[str, Any]], str]"
 
 
 def configure(settings: Logging) -> RequestLog:
@@ -31,51 +28,61 @@ def configure(settings: Logging) -> RequestLog:
         settings: from which level on, and whether as JSON or for a terminal.
     """
     level = getattr(logging, settings.level)
-    _configure_library_log(settings.format, level)
-    renderer: Processor
-    factory: Any
-    if settings.format == "json":
-        renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
-    else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        factory = structlog.WriteLoggerFactory(sys.stderr)
-    logger = structlog.wrap_logger(
-        factory(),
-        processors=[*_SHARED, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    ).bind()
-    write: RequestLog = logger.info
-    return write
-
-
-def _configure_library_log(form: str, level: int) -> None:
-    """Give the lines of the standard library's loggers (ours and uvicorn's) the same form."""
-    renderer: Processor = (
-        structlog.processors.JSONRenderer(serializer=_dumps_text)
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    final: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if form == "json":
-        final.append(structlog.processors.format_exc_info)
+    render = _as_json if settings.format == "json" else _as_text
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
-            processors=[*final, renderer],
-        )
-    )
+    handler.setFormatter(_Lines(render))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     # Its start and stop lines repeat ours, and a refused request has its own line.
     logging.getLogger("uvicorn").setLevel(max(level, logging.ERROR))
+    out = sys.stderr.buffer
+
+    def write(event: str, **fields: object) -> None:
+        # Not through `logging`, which would look for the caller of every request's line.
+        if level > logging.INFO:
+            return
+        line = render({**fields, "event": event, "level": "info", "timestamp": _iso(None)})
+        out.write(f"{line}\n".encode())
+        out.flush()
+
+    return write
 
 
-def _dumps_text(document: Any, **_options: Any) -> str:
-    return orjson.dumps(document, default=str).decode("utf-8")
+class _Lines(logging.Formatter):
+    """Gives the lines of the standard library's loggers (ours and uvicorn's) the same form."""
+
+    def __init__(self, render: _Render) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line; behind it, if for a terminal, what was raised."""
+        fields = {
+            # A path may hold bytes that are no text.
+            "event": record.getMessage().encode("utf-8", "backslashreplace").decode("utf-8"),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": _iso(record.created),
+        }
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            fields["exception"] = trace.encode("utf-8", "backslashreplace").decode("utf-8")
+        return self._render(fields)
+
+
+def _as_json(fields: dict[str, Any]) -> str:
+    return orjson.dumps(fields, default=str).decode("utf-8")
+
+
+def _as_text(fields: dict[str, Any]) -> str:
+    rest = dict(fields)
+    head = f"{rest.pop('timestamp')} [{rest.pop('level'):<8}] {rest.pop('event')}"
+    trace = f"\n{rest.pop('exception')}" if "exception" in rest else ""
+    return " ".join((head, *(f"{name}={value}" for name, value in rest.items()))) + trace
+
+
+def _iso(unix_s: float | None) -> str:
+    """Return that moment, or now, in UTC with microseconds."""
+    moment = datetime.now(UTC) if unix_s is None else datetime.fromtimestamp(unix_s, UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

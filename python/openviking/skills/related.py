@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from openviking.skills.snapshot import Snapshot
+    from openviking.skills.snapshot import Snapshot, Summaries
     from openviking.types import Skill
 
 RELATED_MAX = 5
@@ -43,6 +43,7 @@ class Related:
         self._snapshot = snapshot
         self._lock = threading.Lock()
         self._known: dict[str, tuple[str, ...]] = {}
+        self._summaries: Summaries | None = None
         self._completed: dict[str, tuple[Skill, Skill]] = {}
 
     def complete(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
@@ -88,7 +89,9 @@ class Related:
                 self.of(ids[start : start + _BLOCK_ROWS])
 
     def _compute(self, ids: Sequence[str]) -> None:
-        summaries = self._snapshot.summaries()
+        if self._summaries is None:
+            self._summaries = self._snapshot.summaries()
+        summaries = self._summaries
         for start in range(0, len(ids), _BLOCK_ROWS):
             block = ids[start : start + _BLOCK_ROWS]
             placed = [skill_id for skill_id in block if skill_id in summaries.row_of]
@@ -100,6 +103,9 @@ class Related:
                 for skill_id, line in zip(placed, cosines, strict=True):
                     found[skill_id] = tuple(summaries.ids[at] for at in _nearest(line))
             self._known.update(found)
+        if len(self._known) >= len(self._snapshot.ids):
+            # 3 kB a skill, which nobody asks for once all neighbours are known.
+            self._summaries = None
 
 
 def _nearest(cosines: NDArray[np.float32]) -> list[int]:

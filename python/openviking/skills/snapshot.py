@@ -135,7 +135,6 @@ class Snapshot:
     nearest: BestCosines | None = None
     _scopes: dict[str | None, Scope] = field(default_factory=dict)
     _related: list[Related] = field(default_factory=list)
-    _summaries: list[Summaries] = field(default_factory=list)
     _usual_best: dict[Background, float] = field(default_factory=dict)
 
     def latest(self, skill: Skill) -> Skill:
@@ -181,19 +180,17 @@ class Snapshot:
         return self._related[0]
 
     def summaries(self) -> Summaries:
-        """Return the summaries of the skills that can be found."""
-        if not self._summaries:
-            found = [
-                (skill_id, entry.summary)
-                for skill_id in self.ids
-                if (entry := self.entries[skill_id]).summary is not None and entry.row_count
-            ]
-            vectors = [summary for _, summary in found]
-            rows = np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
-            ids = tuple(skill_id for skill_id, _ in found)
-            row_of = {skill_id: row for row, skill_id in enumerate(ids)}
-            self._summaries.append(Summaries(ids, row_of, rows))
-        return self._summaries[0]
+        """Copy the summaries of the skills that can be found into one array."""
+        found = [
+            (skill_id, entry.summary)
+            for skill_id in self.ids
+            if (entry := self.entries[skill_id]).summary is not None and entry.row_count
+        ]
+        vectors = [summary for _, summary in found]
+        rows = np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+        ids = tuple(skill_id for skill_id, _ in found)
+        row_of = {skill_id: row for row, skill_id in enumerate(ids)}
+        return Summaries(ids, row_of, rows)
 
     def usual_best(self, background: Background) -> float:
         """Return the best cosine that a passage of these skills gives to what is no task."""
