@@ -8,6 +8,7 @@ back, JSON, metrics and the log line. The first row is a server that does nothin
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
 import json
@@ -147,6 +148,7 @@ def by_socket() -> tuple[float, list[float]]:
 
 def main() -> None:
     """Measure and print the table."""
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     if not (WORK / "storage").exists():
         raise SystemExit("there are no imported skills yet; run `make bench` first")
     with (

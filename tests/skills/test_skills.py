@@ -220,6 +220,30 @@ def test_similar_skills_are_related_and_others_are_not(skills: Skills):
     assert skills.get("merge").related_skills == ()
 
 
+def test_what_is_usual_is_known_before_the_first_search(
+    skills: Skills, folder: Path, write_skill: WriteSkill
+):
+    write_skill("pies", text="Draw pie charts")
+    skills.import_paths([folder])
+    assert skills._relating.wait_until_idle(10.0)  # noqa: SLF001 - the thread is the claim
+    before = skills._catalog.snapshot  # noqa: SLF001
+    unasked = dict(before._usual_best)  # noqa: SLF001
+    skills.warm()
+    assert skills._relating.wait_until_idle(10.0)  # noqa: SLF001
+    write_skill("maps", text="Draw maps")
+    skills.import_paths([folder])
+    assert skills._relating.wait_until_idle(10.0)  # noqa: SLF001
+    after = skills._catalog.snapshot  # noqa: SLF001
+
+    # Nobody has asked for the sentences that it takes to be encoded.
+    assert unasked == {}
+    for snapshot in (before, after):
+        known = dict(snapshot._usual_best)  # noqa: SLF001
+        assert list(known) == [skills.background]
+    assert after.nearest is not None
+    assert known[skills.background] == skills.background.usual_best(after.nearest)
+
+
 def test_files_beside_a_skill_are_listed_without_links_and_hidden_ones(
     skills: Skills, folder: Path, write_skill: WriteSkill
 ):

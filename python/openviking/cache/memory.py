@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
@@ -70,18 +71,21 @@ def cache_key(build_id: str, text: str, namespace: str | None = None) -> bytes:
     if not isinstance(text, str):
         raise InputError(f"text: expected text, got {type(text).__name__}", loc=("text",))
     try:
-        build, space = build_id.encode(), (namespace or "").encode()
-        digest = blake2b(text.encode(), digest_size=_DIGEST_BYTES)
+        # Behind the text rather than before it: a digest may be fed in any order, and all texts of
+        # a build have the same ending.
+        told = text.encode() + _ending(build_id, namespace)
     except UnicodeEncodeError as error:
         raise InputError(
             f"text: expected valid Unicode, got a lone surrogate at character {error.start}",
             loc=("text",),
         ) from error
-    # Behind the text rather than before it: a digest may be fed in any order, and most have none.
-    digest.update(b"\0%d,%d,%d;" % (len(build), len(space), namespace is not None))
-    digest.update(build)
-    digest.update(space)
-    return digest.digest()
+    return blake2b(told, digest_size=_DIGEST_BYTES).digest()
+
+
+@lru_cache(maxsize=64)
+def _ending(build_id: str, namespace: str | None) -> bytes:
+    build, space = build_id.encode(), (namespace or "").encode()
+    return b"\0%d,%d,%d;" % (len(build), len(space), namespace is not None) + build + space
 
 
 class EmbeddingCache:

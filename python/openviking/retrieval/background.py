@@ -98,6 +98,11 @@ class Background:
         self._vectors  # noqa: B018 - the property does the work, once
 
     @property
+    def is_warm(self) -> bool:
+        """Whether the sentences are encoded."""
+        return self._known is not None
+
+    @property
     def _vectors(self) -> Vectors:
         with self._lock:
             if self._known is None:

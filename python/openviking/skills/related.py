@@ -50,6 +50,9 @@ class Related:
         """Return *skills* with ``related_skills`` and ``sub_skills`` filled in."""
         completed = self._completed
         new = [skill for skill in skills if completed.get(skill.id, _NONE)[0] is not skill]
+        if not new:
+            # As in almost every search: no list for the lock, no table for what is not kept.
+            return tuple([completed[skill.id][1] for skill in skills])
         # One product of matrices for all of them, instead of one each.
         self.of([skill.id for skill in new])
         made = {skill.id: (skill, self._complete(skill)) for skill in new}

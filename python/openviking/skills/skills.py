@@ -262,6 +262,7 @@ class Skills:
     def warm(self) -> None:
         """Do now what the first search would otherwise wait for; some 0.1 s of encoding."""
         self.background.warm()
+        self._relating.wake()
 
     def diagnose(
         self, paths: Iterable[str | Path] = (), progress: Progress | None = None
@@ -292,7 +293,10 @@ class Skills:
                 self._relating.wake()
 
     def _relate(self) -> None:
-        self._catalog.snapshot.related().warm(lambda: self._relating.is_closing)
+        snapshot = self._catalog.snapshot
+        if self.background.is_warm:
+            snapshot.usual_best(self.background)
+        snapshot.related().warm(lambda: self._relating.is_closing)
 
     def _complete(self, skills: Sequence[Skill]) -> tuple[Skill, ...]:
         return self._catalog.snapshot.related().complete(skills)
