@@ -118,6 +118,7 @@ def test_headers_and_fields_name_the_namespace(client: CheckedClient):
     assert client.get("/conversation/stats/s", headers=headers).status_code == 200
     assert client.get("/conversation/stats/s", params={"user": "ann"}).status_code == 200
     found = client.post("/conversation/search", json={"query": "swordfish", "user": "ann"}).json()
+    assert found["search_time_ms"] == round(found["search_time_ms"], 3)
     assert found["messages"][0]["content"] == "the password is swordfish"
     assert client.post("/conversation/search", json={"query": "swordfish"}).json()["messages"] == []
     listed = client.get("/conversation", headers=headers).json()

@@ -174,7 +174,7 @@ def _search(call: Call) -> ArchiveSearchAnswer:
         "messages": [_found(hit) for hit in found.hits],
         "query": body.query,
         "found_count": len(found.hits),
-        "search_time_ms": (time.perf_counter() - started) * 1e3,
+        "search_time_ms": round((time.perf_counter() - started) * 1e3, 3),
         "note": found.degraded,
     }
 
