@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openviking.skills.parts import PARTS_MAX, query_parts
+from openviking.store.sqlite.stems import query_stems, request_stems
 
 if TYPE_CHECKING:
     from openviking.skills import Skills
@@ -57,3 +58,14 @@ def test_each_task_of_a_long_request_finds_its_skill(skills: Skills):
 
     assert {hit.skill.id for hit in found.hits[:2]} == {"pdf", "csv"}
     assert found.hits[0].why.meaning > skills.search(chatter + PDF + chatter).hits[0].why.meaning
+
+
+@given(st.text(alphabet="abcEF19 .?!;\n'+#-_/é日本", max_size=200))
+@example("Convert the CI/CD logs to C++. " + " ".join(f"word{at}." for at in range(400)))
+def test_the_words_of_a_request_are_those_of_its_parts(text: str):
+    parts = query_parts(text)
+
+    together = request_stems(text, parts)
+
+    alone = [query_stems(text), *map(query_stems, parts)]
+    assert [list(stems.items()) for stems in together] == [list(one.items()) for one in alone]

@@ -182,7 +182,7 @@ class Store(Protocol):
         Args:
             query: words of any kind.
             limit: skills at most that are named as hits, best first, ties by id.
-            parts: of the query, that are also matched, each for itself.
+            parts: the query cut between words, or none: each is also matched for itself.
         """
 
     def count_skill_use(self, skill_id: str) -> int:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 import threading
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import apsw
 
-from openviking.store.words import identifier_forms, query_terms
+from openviking.store.words import (
+    QUERY_CHARS_MAX,
+    QUERY_TERMS_MAX,
+    identifier_forms,
+    query_terms,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from openviking.types import Skill
 
 STEMS_VERSION = 1
@@ -68,3 +76,18 @@ def _stem(term: str) -> str | None:
 def query_stems(query: str) -> dict[str, str]:
     """Map each word of *query* to its stem."""
     return {term: stem for term in query_terms(query) if (stem := _stem(term)) is not None}
+
+
+def request_stems(query: str, parts: Sequence[str]) -> list[dict[str, str]]:
+    """Return :func:`query_stems` of a query and of each of its parts, which together are all of it.
+
+    Its words are theirs, and looked for once.
+    """
+    of_parts = [query_stems(part) for part in parts]
+    if not parts or not query.isascii() or len(query) > QUERY_CHARS_MAX:
+        # Of scripts without spaces, pairs of characters follow behind all words of a text.
+        return [query_stems(query), *of_parts]
+    whole: dict[str, str] = {}
+    for stems_of_part in of_parts:
+        whole.update(stems_of_part)
+    return [dict(islice(whole.items(), QUERY_TERMS_MAX)), *of_parts]
