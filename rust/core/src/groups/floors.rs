@@ -82,12 +82,31 @@ fn nth_best(numbers: impl Iterator<Item = f64>, n: usize) -> f64 {
 
 /// The positions of the `count` largest numbers, in no particular order.
 pub fn largest(numbers: &[f64], count: usize) -> Vec<usize> {
-    let mut positions: Vec<_> = (0..numbers.len()).collect();
-    if count < positions.len() {
-        positions.select_nth_unstable_by(count, |a, b| numbers[*b].total_cmp(&numbers[*a]));
-        positions.truncate(count);
+    // A floor that rises lets few numbers past one comparison.
+    let enough = 2 * count + 32;
+    let mut best: Vec<(f64, usize)> = Vec::with_capacity(enough);
+    let mut floor = f64::NEG_INFINITY;
+    for (position, number) in numbers.iter().enumerate() {
+        if *number < floor {
+            continue;
+        }
+        best.push((*number, position));
+        if best.len() == enough {
+            floor = keep_largest(&mut best, count);
+        }
     }
-    positions
+    keep_largest(&mut best, count);
+    best.into_iter().map(|(_, position)| position).collect()
+}
+
+/// Keep the `count` largest, at least one; the least of them.
+fn keep_largest(numbers: &mut Vec<(f64, usize)>, count: usize) -> f64 {
+    if numbers.len() <= count {
+        return f64::NEG_INFINITY;
+    }
+    numbers.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0));
+    numbers.truncate(count);
+    numbers[count - 1].0
 }
 
 /// The positions of the `count` best by `value`, ties by key, best first.
