@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -61,6 +61,17 @@ def test_it_is_a_text_encoder_like_the_one_behind(
     assert (same.dim, same.build_id, same.tokens_max) == (16, encoder.build_id, 384)
     assert same.token_counts(["a b"]).tolist() == encoder.token_counts(["a b"]).tolist()
     assert (same.encode_tokens([[1, 2]]).vectors == encoder.encode_tokens([[1, 2]]).vectors).all()
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"), [("one text", "one text"), (None, "NoneType"), (5, "int")]
+)
+def test_what_is_no_sequence_of_texts_is_refused(
+    cached: CachedEncoder, texts: Any, kind: str
+) -> None:
+    with pytest.raises(InputError, match=f"expected a sequence of texts, got {kind}") as caught:
+        cached.encode(texts)
+    assert caught.value.loc == ("texts",)
 
 
 def test_the_first_call_is_a_miss_and_the_repeat_a_hit_with_the_same_bits(

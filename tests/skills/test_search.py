@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -192,8 +192,8 @@ def test_a_skill_whose_words_match_alone_carries_its_lexical_rank_only(stocked: 
     assert all(hit.why.lexical_rank or hit.why.terms == () for hit in hits.values())
 
 
-@pytest.mark.parametrize("query", ["", "   \n\t", "\0"])
-def test_an_empty_query_is_an_error(stocked: Skills, query: str):
+@pytest.mark.parametrize("query", ["", "   \n\t", "\0", None, 5, b"pdf"])
+def test_a_query_without_text_is_an_error(stocked: Skills, query: Any):
     with pytest.raises(InputError) as caught:
         stocked.search(query)
 
@@ -217,12 +217,31 @@ def test_a_query_beyond_the_limit_is_an_error(stocked: Skills):
         stocked.search("x" * (QUERY_CHARS_REFUSED + 1))
 
 
-@pytest.mark.parametrize(("k", "kind"), [(0, InputError), (-1, InputError), (10**9, LimitError)])
-def test_an_impossible_k_is_an_error(stocked: Skills, k: int, kind: type[InputError]):
+@pytest.mark.parametrize(
+    ("k", "kind"),
+    [
+        (0, InputError),
+        (-1, InputError),
+        (True, InputError),
+        (2.5, InputError),
+        ("3", InputError),
+        (10**9, LimitError),
+    ],
+)
+def test_an_impossible_k_is_an_error(stocked: Skills, k: Any, kind: type[InputError]):
     with pytest.raises(kind) as caught:
         stocked.search("pdf", k=k)
 
     assert caught.value.loc == ("max_results",)
+
+
+def test_a_category_that_is_no_text_is_an_error(stocked: Skills):
+    no_text: Any = 5
+
+    with pytest.raises(InputError, match="expected text, got int") as caught:
+        stocked.search("pdf", category=no_text)
+
+    assert caught.value.loc == ("category",)
 
 
 def test_the_largest_k_is_accepted(stocked: Skills):

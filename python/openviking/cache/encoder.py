@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,8 +133,10 @@ class CachedEncoder:
             self.shared.close()
 
     def _keys(self, texts: Sequence[str], namespace: str | None) -> list[bytes]:
-        if isinstance(texts, str):
-            raise InputError("texts: expected a sequence of texts, got one text", loc=("texts",))
+        given: object = texts
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            kind = "one text" if isinstance(given, str) else type(given).__name__
+            raise InputError(f"texts: expected a sequence of texts, got {kind}", loc=("texts",))
         build_id = self._encoder.build_id
         keys = []
         for at, text in enumerate(texts):

@@ -14,13 +14,15 @@ HITS_MAX = 1000
 """Hits that one search returns at most."""
 
 
-def clean_query(query: str) -> tuple[str, bool]:
+def clean_query(query: object) -> tuple[str, bool]:
     """Return the usable beginning of *query* and whether something was cut.
 
     Raises:
-        InputError: the query holds nothing but white space.
+        InputError: the query is no text, or holds nothing but white space.
         LimitError: it has more than ``QUERY_CHARS_REFUSED`` characters.
     """
+    if not isinstance(query, str):
+        raise InputError(f"query: expected text, got {type(query).__name__}", loc=("query",))
     if len(query) > QUERY_CHARS_REFUSED:
         raise LimitError(
             f"query: expected at most {QUERY_CHARS_REFUSED} characters, got {len(query)}",
@@ -33,10 +35,12 @@ def clean_query(query: str) -> tuple[str, bool]:
     return text[:QUERY_CHARS_MAX].rstrip(), len(text) > QUERY_CHARS_MAX
 
 
-def check_k(k: int) -> int:
+def check_k(k: object) -> int:
     """Return *k* if it is a possible number of hits."""
-    if isinstance(k, bool) or k < 1:
-        raise InputError(f"expected at least 1 result, got {k!r}", loc=("max_results",))
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise InputError(
+            f"expected a whole number of results, at least 1, got {k!r}", loc=("max_results",)
+        )
     if k > HITS_MAX:
         raise LimitError(f"expected at most {HITS_MAX} results, got {k}", loc=("max_results",))
     return k

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from openviking.checks import check_text
 from openviking.skills.related import Related
 from openviking.skills.structure import GENERAL, slug
 
@@ -224,6 +225,7 @@ def category_filter(category: str | None) -> str | None:
     """Return the category in its stored form; None if all skills are meant."""
     if category is None:
         return None
+    check_text(category, "category")
     wanted = "/".join(filter(None, (slug(part) for part in category.split("/"))))
     return None if wanted in {"", GENERAL} else wanted
 
