@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -160,6 +160,29 @@ def wait_until_ready(connection: http.client.HTTPConnection) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError(f"the server was not ready within {START_TIMEOUT_S} s")
+
+
+def wait_until_idle(cpu_seconds: Callable[[], float]) -> None:
+    """Return once a process computes next to nothing: opening a storage has work behind it.
+
+    Args:
+        cpu_seconds: what it has used of processors.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        used = cpu_seconds()
+        time.sleep(0.3)
+        if cpu_seconds() - used < 0.03:
+            return
+    raise TimeoutError(f"the process still computes after {START_TIMEOUT_S} s")
+
+
+def server_cpu_seconds(connection: http.client.HTTPConnection) -> float:
+    """Ask a server what it has used of processors."""
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    found = (line.split()[1] for line in lines if line.startswith("process_cpu_seconds_total "))
+    return float(next(found))
 
 
 @pytest.fixture

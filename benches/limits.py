@@ -28,7 +28,15 @@ from openviking.config import load_settings
 from openviking.encoder.spec import ALL_MPNET_BASE_V2, TOKENIZER
 from openviking.encoder.tokenizer import TextTokenizer
 
-from .conftest import WORK, bare_route, post, process, wait_until_ready
+from .conftest import (
+    WORK,
+    bare_route,
+    post,
+    process,
+    server_cpu_seconds,
+    wait_until_idle,
+    wait_until_ready,
+)
 from .encoder_kernels import kernel_limits, mixed_texts, open_session, random_text
 
 if TYPE_CHECKING:
@@ -117,6 +125,7 @@ def requests(machine: Machine, rounds: int) -> None:
     tokens = len(text.ids)
     with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
         wait_until_ready(connection)
+        wait_until_idle(partial(server_cpu_seconds, connection))
 
         def ask(path: str, field: str, asked_new: float, asked_again: float | None) -> None:
             known = {field: new_text()}

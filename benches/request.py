@@ -29,7 +29,15 @@ from openviking.config import Logging
 from openviking_asgi.app import create_app
 from openviking_asgi.log import configure
 
-from .conftest import WORK, bare_route, post, process, wait_until_ready
+from .conftest import (
+    WORK,
+    bare_route,
+    post,
+    process,
+    server_cpu_seconds,
+    wait_until_idle,
+    wait_until_ready,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +138,7 @@ def by_socket() -> tuple[float, list[float]]:
     """Time each case over HTTP, and before them a bare Starlette route with a search's answer."""
     with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
         wait_until_ready(connection)
+        wait_until_idle(partial(server_cpu_seconds, connection))
         medians = [
             median_us(
                 partial(post, connection),
@@ -156,6 +165,7 @@ def main() -> None:
         openviking.open(storage={"path": WORK / "storage"}) as engine,
     ):
         engine.warm()
+        wait_until_idle(time.process_time)
         engine_us = by_engine(engine)
         application_us = by_application(engine, Path(folder) / "log")
     bare_us, socket_us = by_socket()
