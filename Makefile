@@ -86,10 +86,16 @@ format: build/deps ## format all code
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: model ## measure against the targets, against peers and against the machine's limits; prints tables
+bench: model ## measure against targets, peers and the machine's limits (ALL=1: every peer, a million vectors; hours)
 	$(BIN)/python -m benches
 	$(BIN)/python -m benches.limits
 	$(BIN)/python -m benches.memory
+ifdef ALL
+	$(BIN)/python -m benches.request
+	$(BIN)/python -m benches.search_stages
+	$(BIN)/python -m benches.million
+	$(MAKE) peers TORCH=1
+endif
 
 $(PEERS_VENV)/bin/python:
 	@deploy/bootstrap.sh $(PYTHON) $(PEERS_VENV)
