@@ -15,6 +15,7 @@ import tempfile
 import time
 import tomllib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,15 @@ def process(
             yield connect(child.stdout)
         finally:
             child.terminate()
+
+
+@contextlib.contextmanager
+def serving_skills() -> Iterator[http.client.HTTPConnection]:
+    """Serve the imported skills, from when the work behind an opening is done."""
+    with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
+        wait_until_ready(connection)
+        wait_until_idle(partial(server_cpu_seconds, connection))
+        yield connection
 
 
 @contextlib.contextmanager

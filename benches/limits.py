@@ -28,15 +28,7 @@ from openviking.config import load_settings
 from openviking.encoder.spec import ALL_MPNET_BASE_V2, TOKENIZER
 from openviking.encoder.tokenizer import TextTokenizer
 
-from .conftest import (
-    WORK,
-    bare_route,
-    post,
-    process,
-    server_cpu_seconds,
-    wait_until_idle,
-    wait_until_ready,
-)
+from .conftest import bare_route, post, serving_skills
 from .encoder_kernels import kernel_limits, mixed_texts, open_session, random_text
 
 if TYPE_CHECKING:
@@ -123,9 +115,7 @@ def requests(machine: Machine, rounds: int) -> None:
     folder = load_settings().model.dir / ALL_MPNET_BASE_V2.name / "int8-native"
     (text,) = TextTokenizer(folder / TOKENIZER, tokens_max=384).tokenize([new_text()])
     tokens = len(text.ids)
-    with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
-        wait_until_ready(connection)
-        wait_until_idle(partial(server_cpu_seconds, connection))
+    with serving_skills() as connection:
 
         def ask(path: str, field: str, asked_new: float, asked_again: float | None) -> None:
             known = {field: new_text()}

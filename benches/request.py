@@ -29,15 +29,7 @@ from openviking.config import Logging
 from openviking_asgi.app import create_app
 from openviking_asgi.log import configure
 
-from .conftest import (
-    WORK,
-    bare_route,
-    post,
-    process,
-    server_cpu_seconds,
-    wait_until_idle,
-    wait_until_ready,
-)
+from .conftest import WORK, bare_route, post, serving_skills, wait_until_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,9 +128,7 @@ def by_application(engine: Engine, log: Path) -> list[float]:
 
 def by_socket() -> tuple[float, list[float]]:
     """Time each case over HTTP, and before them a bare Starlette route with a search's answer."""
-    with process("openviking", "serve", "--port", "0", storage=WORK / "storage") as connection:
-        wait_until_ready(connection)
-        wait_until_idle(partial(server_cpu_seconds, connection))
+    with serving_skills() as connection:
         medians = [
             median_us(
                 partial(post, connection),

@@ -59,16 +59,19 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line; behind it, if for a terminal, what was raised."""
         fields = {
-            # A path may hold bytes that are no text.
-            "event": record.getMessage().encode("utf-8", "backslashreplace").decode("utf-8"),
+            "event": _as_utf8(record.getMessage()),
             "logger": record.name,
             "level": record.levelname.lower(),
             "timestamp": _iso(record.created),
         }
         if record.exc_info:
-            trace = self.formatException(record.exc_info)
-            fields["exception"] = trace.encode("utf-8", "backslashreplace").decode("utf-8")
+            fields["exception"] = _as_utf8(self.formatException(record.exc_info))
         return self._render(fields)
+
+
+def _as_utf8(text: str) -> str:
+    """Escape what UTF-8 cannot hold: a path may have bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _as_json(fields: dict[str, Any]) -> str:

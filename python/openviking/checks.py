@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,12 @@ def check_text(text: object, *loc: str | int) -> int:
             f"{name}: expected valid Unicode, got a lone surrogate at character {error.start}",
             loc=loc,
         ) from error
+
+
+def check_several(given: object, name: str) -> None:
+    """Refuse one text or path in the place of several: it would be taken letter by letter."""
+    if isinstance(given, str | os.PathLike):
+        raise InputError(f"{name}: expected several, got one; write [{str(given)!r}]", loc=(name,))
 
 
 def check_bytes(text: str, bytes_max: int, name: str) -> None:

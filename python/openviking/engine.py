@@ -208,17 +208,15 @@ class Engine:
         tier: Tier = "full",
     ) -> SkillSearch:
         """Find the skills for a task; *k* defaults to ``retrieval.max_results``."""
-        started = time.perf_counter()
-        found = self.skills.search(
-            query,
-            k=self.settings.retrieval.max_results if k is None else k,
-            category=category,
-            hierarchical=hierarchical,
-            explain=explain,
-            tier=tier,
-        )
-        self.performance.add("skill_search_time", (time.perf_counter() - started) * 1e3)
-        return found
+        with self.performance.timing("skill_search_time"):
+            return self.skills.search(
+                query,
+                k=self.settings.retrieval.max_results if k is None else k,
+                category=category,
+                hierarchical=hierarchical,
+                explain=explain,
+                tier=tier,
+            )
 
     def active_sessions(self) -> int:
         """Count the sessions whose working window has not ended by idleness."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openviking.checks import check_several
 from openviking.errors import InputError
 from openviking.skills.findings import Findings
 from openviking.skills.structure import owner_levels
@@ -65,10 +66,7 @@ def is_skill_file(name: str) -> bool:
 
 def check_paths(paths: Iterable[str | Path]) -> list[Path]:
     """Return the paths made absolute; raises InputError if one does not exist."""
-    if isinstance(paths, str | os.PathLike):
-        raise InputError(
-            f"paths: expected several, got one; write [{str(paths)!r}]", loc=("paths",)
-        )
+    check_several(paths, "paths")
     checked: list[Path] = []
     for position, given in enumerate(paths):
         path = Path(given).expanduser()

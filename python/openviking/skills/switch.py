@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openviking.errors import InputError, NotFoundError
+from openviking.checks import check_several
+from openviking.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,8 +62,7 @@ class Switches:
             NotFoundError: an id has no skill; one that is switched off may be switched on all the
                 same.
         """
-        if isinstance(ids, str):
-            raise InputError(f"ids: expected several, got one; write [{ids!r}]", loc=("ids",))
+        check_several(ids, "ids")
         wanted = tuple(dict.fromkeys(ids))
         entries = self._catalog.snapshot.entries
         for skill_id in wanted:

@@ -42,11 +42,6 @@ class FoundWords:
     places: Sequence[tuple[Postings, NDArray[np.int64]]]
     gains: Sequence[Sequence[float]]
 
-    @property
-    def own(self) -> list[int]:
-        """The numbers of the words that count in the whole request."""
-        return [at for at, gain in enumerate(self.gains[0]) if gain]
-
 
 class WordMatches(Sequence[WordMatch]):
     """Lexical hits of a request, best first; what any skill matched is looked up when asked for.
@@ -80,6 +75,11 @@ class WordMatches(Sequence[WordMatch]):
         self.sums: NDArray[np.float64] = posting_sums(parts, words.gains, len(is_dead) + 1)
         """(t, rows + 1) bm25 of every row, 0 where no word stands: by the words of the whole
         request, then of each part; row -1 is that of no skill. Dead rows have sums as well."""
+
+    @cached_property
+    def _own(self) -> list[int]:
+        """The numbers of the words that count in the whole request."""
+        return [at for at, gain in enumerate(self._words.gains[0]) if gain]
 
     @cached_property
     def _by_row(self) -> NDArray[np.float64]:
@@ -123,13 +123,13 @@ class WordMatches(Sequence[WordMatch]):
     @property
     def term_count(self) -> int:
         """Number of words of the whole request that counted."""
-        return len(self._words.own)
+        return len(self._own)
 
     @property
     def looked_up(self) -> dict[str, int]:
         """The words of the whole request that counted, each with the number of skills with it."""
         words = self._words
-        return {words.texts[at]: words.skills[at] for at in words.own}
+        return {words.texts[at]: words.skills[at] for at in self._own}
 
     def scores_of(self, ids: Sequence[str]) -> NDArray[np.float64]:
         """Return bm25 of any skills, hits or not, (len(ids),); 0 where no word matched."""
@@ -142,7 +142,7 @@ class WordMatches(Sequence[WordMatch]):
         parts = [(part.rows, part.bits, ranges) for part, ranges in self._words.places]
         return [
             (_FIELD_SETS[bits], tuple([texts[word] for word in words]))
-            for bits, words in posting_words(parts, self._words.own, rows)
+            for bits, words in posting_words(parts, self._own, rows)
         ]
 
     def explain(self, ids: Sequence[str]) -> list[WordMatch | None]:

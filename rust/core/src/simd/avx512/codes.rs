@@ -78,7 +78,7 @@ fn code_dots4(query: Planes<'_>, codes: &[Line], bias: i32, out: &mut [i32; 4]) 
     let lines = row0.iter().zip(row1).zip(row2).zip(row3);
     let mut high = [_mm512_setzero_si512(); 4];
     let mut low = [_mm512_setzero_si512(); 4];
-    // Asked for in their order in memory: among rows of 256 bytes a cold scan takes 0.8 of the time.
+    // In their order in memory: a scan with cold caches takes 0.5 to 0.85 of the time.
     let (in_order, _) = codes.as_chunks::<4>();
     for (((high_line, low_line), (((line0, line1), line2), line3)), together) in
         query.high.iter().zip(query.low).zip(lines).zip(in_order)
