@@ -143,11 +143,16 @@ def serving_skills() -> Iterator[http.client.HTTPConnection]:
 
 
 @contextlib.contextmanager
-def bare_route(answer: bytes) -> Iterator[http.client.HTTPConnection]:
-    """Serve a JSON document from a Starlette application that does nothing else."""
+def bare_route(answer: bytes, *, tokens: int = 0) -> Iterator[http.client.HTTPConnection]:
+    """Serve a JSON document from a Starlette application that does nothing else.
+
+    Args:
+        answer: the document.
+        tokens: if not 0, each request runs the model on a text of so many before it is answered.
+    """
     with tempfile.NamedTemporaryFile(suffix=".json") as document:
         Path(document.name).write_bytes(answer)
-        with process("benches.bare", document.name) as connection:
+        with process("benches.bare", document.name, "--tokens", str(tokens)) as connection:
             yield connection
 
 
