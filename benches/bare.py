@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request  # noqa: TC002 - Starlette reads the annotation
@@ -23,17 +24,14 @@ from starlette.routing import Route
 
 from openviking_asgi.server import listen
 
+from .encoder_kernels import open_session, random_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def model_run(tokens: int) -> Callable[[], object]:
     """Open the model; what is returned runs it on a new text of so many random tokens."""
-    # Not for the route alone: its memory is compared with a server's.
-    import numpy as np  # noqa: PLC0415
-
-    from .encoder_kernels import open_session, random_text  # noqa: PLC0415
-
     session = open_session("int8-native", os.cpu_count() or 1)
     rng = np.random.default_rng(7)
     return lambda: session.run([random_text(tokens, rng)])
