@@ -9,6 +9,9 @@ build/bench). Without the corpus there is nothing to measure, and it says so.
 
 Of the naive ways, `description` has one vector and the words of name and description alone;
 `beginning` has one vector and the words of what fits into the encoder's window of 384 tokens.
+
+The last tables join the sets, where every request counts once. The two requests of one skill of set
+A or B, short and long, are drawn apart as any others.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from openviking.cache import CachedEncoder, EmbeddingCache
 from openviking.cli.eval import print_report
 from openviking.config import load_settings
 from openviking.encoder import Encoder
-from openviking.evaluation import LabelledQuery, Report, evaluate_stored, read_questions
+from openviking.evaluation import Answers, LabelledQuery, ask_stored, read_questions
 from openviking.retrieval.query import clean_query
 from openviking.skills import Skills
 from openviking.skills.passages import PASSAGES_VERSION, summary_text
@@ -92,8 +95,8 @@ def naive_rankings(
     }
 
 
-def measure(folders: Sequence[Path], storage: Path, encoder: TextEncoder) -> list[Report]:
-    """Measure search and the naive ways on each set, its kinds of questions apart."""
+def ask(folders: Sequence[Path], storage: Path, encoder: TextEncoder) -> list[Answers]:
+    """Ask search and the naive ways the questions of each set, its kinds of questions apart."""
     with closing(SqliteStore(storage)) as store, closing(Skills(store, encoder)) as skills:
         records = [store.get_skill(skill.id) for skill in store.iter_skills()]
         id_of = {corpus_key(record.path or ""): record.id for record in records}
@@ -110,7 +113,7 @@ def measure(folders: Sequence[Path], storage: Path, encoder: TextEncoder) -> lis
             "beginning": Naive(*beginnings(records, encoder)),
         }
         ids = [record.id for record in records]
-        reports = []
+        answers = []
         for folder in folders:
             asked = [
                 LabelledQuery(
@@ -122,12 +125,22 @@ def measure(folders: Sequence[Path], storage: Path, encoder: TextEncoder) -> lis
                 queries = [query for query in asked if query.kind == kind]
                 others = naive_rankings(ways, ids, queries, encoder)
                 name = f"{folder.name} {kind}".strip()
-                reports.append(evaluate_stored(name, skills, queries, encoder, others=others))
-        return reports
+                answers.append(ask_stored(name, skills, queries, encoder, others=others))
+        return answers
+
+
+def pooled(answers: Sequence[Answers]) -> list[Answers]:
+    """Return the questions of all sets as one, and each kind of them apart, if it has several."""
+    groups: dict[str, list[Answers]] = {}
+    for one in answers:
+        groups.setdefault(f"all {one.queries[0].kind}".strip(), []).append(one)
+    if len(groups) > 1:
+        groups["all"] = list(answers)
+    return [Answers.joined(name, sets) for name, sets in groups.items() if len(sets) > 1]
 
 
 def main() -> None:
-    """Print a table for each set and kind of question, or all as JSON."""
+    """Print a table for each set and kind of question and for all together, or all as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", type=Path, help="folders; benches/eval/tasks-*")
     parser.add_argument(
@@ -143,7 +156,8 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
     ):
         copy = shutil.copytree(arguments.storage, Path(folder) / "storage")
-        reports = measure(arguments.sets or sorted(SETS.glob("tasks-*")), copy, encoder)
+        answers = ask(arguments.sets or sorted(SETS.glob("tasks-*")), copy, encoder)
+    reports = [one.report() for one in (*answers, *pooled(answers))]
     if arguments.json:
         print(json.dumps([asdict(report) for report in reports]))
     else:

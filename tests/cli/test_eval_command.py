@@ -3,9 +3,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from openviking.cli.eval import print_report
+from openviking.evaluation import Answers, LabelledQuery
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from tests.cli.conftest import Run
 
 
@@ -31,7 +35,23 @@ def test_eval_prints_a_table(run: Run, tmp_path: Path):
     assert lines[0] == "mine: 2 questions, 2 skills"
     assert [line.split()[0] for line in lines[2:6]] == ["words", "vectors", "fused", "search"]
     assert "1.000 [1.000, 1.000]" in lines[4]
-    assert "turned away 100.0% of 1" in lines[6]
+    assert [line[:17].strip() for line in lines[6:8]] == ["lead over words", "lead over vectors"]
+    assert "+0.000 [+0.000, +0.000]" in lines[6]
+    assert "turned away 100.0% of 1" in lines[8]
+
+
+def test_eval_marks_intervals_that_do_not_overlap(capsys: pytest.CaptureFixture[str]):
+    queries = [LabelledQuery("merge", frozenset({"pdf"}))] * 20
+    ways = {"words": [["sql", "pdf"]] * 20, "fused": [["pdf"]] * 20}
+    print_report(Answers("mine", 2, queries, ways, [True] * 20, [0.001] * 20).report())
+
+    lead, legend = capsys.readouterr().out.splitlines()[4:6]
+    cells = lead.split("  +")
+    assert cells[0] == "lead over words"
+    assert [cell.rstrip() for cell in cells[1:3]] == [
+        "1.000 [+1.000, +1.000]*", "0.000 [+0.000, +0.000]",
+    ]  # fmt: skip
+    assert legend.startswith("* ")
 
 
 def test_eval_prints_json(run: Run, tmp_path: Path):

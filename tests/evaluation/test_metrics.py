@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from openviking.evaluation.metrics import MEASURES, estimate, measures
+from openviking.evaluation.metrics import MEASURES, Estimate, estimate, measures
 
 
 def test_a_right_skill_in_second_place():
@@ -44,3 +44,11 @@ def test_the_interval_holds_the_mean_and_narrows_with_more_questions():
 def test_the_same_seed_gives_the_same_interval():
     values = np.arange(20.0).reshape(10, 2)
     assert estimate(values, 3) == estimate(values, 3)
+
+
+def test_an_interval_that_touches_another_is_not_above_it():
+    high = Estimate(0.7, 0.6, 0.8)
+
+    assert high.is_above(Estimate(0.5, 0.4, 0.59))
+    assert not high.is_above(Estimate(0.5, 0.4, 0.6))
+    assert not Estimate(0.5, 0.4, 0.59).is_above(high)

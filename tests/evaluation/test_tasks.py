@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from benches.conftest import write_skill
 from benches.naive import WORDS_WEIGHT, Naive
-from benches.tasks import corpus_key
+from benches.tasks import corpus_key, pooled
 
 from openviking.encoder.fake import HashingEncoder
-from openviking.evaluation import LabelledQuery, evaluate_stored, read_questions
+from openviking.evaluation import Answers, LabelledQuery, ask_stored, read_questions
 from openviking.retrieval.background import SENTENCES
 from openviking.skills import Skills
 from openviking.store import SqliteStore
@@ -64,13 +64,29 @@ def test_stored_skills_are_measured_beside_other_ways():
         )
 
         others = {"wrong": [["soup"], ["soup"]], "right": [["bread"], ["soup"]]}
-        report = evaluate_stored("mine", skills, queries, HashingEncoder(), others=others)
+        answers = ask_stored("mine", skills, queries, HashingEncoder(), others=others)
 
+    report = answers.report()
     found = {row.method: row.estimates["recall@1"].mean for row in report.rows}
     assert found == {
         "wrong": 0.0, "right": 1.0, "words": 1.0, "vectors": 1.0, "fused": 1.0, "search": 1.0,
     }  # fmt: skip
     assert (report.skills, report.queries, report.unanswerable) == (2, 1, 1)
+
+
+def test_sets_are_joined_by_kind_and_as_a_whole():
+    def asked(name: str, kind: str) -> Answers:
+        ways = {"fused": [["bread"]]}
+        query = LabelledQuery(name, frozenset({"bread"}), kind)
+        return Answers(name, 2, [query], ways, [True], [0.001])
+
+    sets = [asked("a long", "long"), asked("a short", "short"), asked("b short", "short")]
+
+    named = {one.name: [query.text for query in one.queries] for one in pooled(sets)}
+    assert named == {
+        "all short": ["a short", "b short"], "all": ["a long", "a short", "b short"],
+    }  # fmt: skip
+    assert pooled(sets[:1]) == []
 
 
 def test_questions_that_nothing_answers_are_not_the_sentences_of_the_rule():

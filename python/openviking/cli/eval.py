@@ -14,7 +14,7 @@ from openviking.cli.output import print_json, print_table
 from openviking.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from openviking.evaluation import Estimate, Report
+    from openviking.evaluation import Estimate, Lead, Report
 
 _CACHE_BYTES = 256 << 20
 
@@ -31,7 +31,8 @@ def command(state: State, sets: tuple[Path, ...], limit: int | None) -> None:
     A SET is a folder as BEIR has it (corpus.jsonl, queries.jsonl, qrels/test.tsv) or a MetaTool
     file of questions beside metatool_tools.json. Its skills go into a store of their own; yours
     is not touched. Four rankings are compared: by words alone, by vectors alone, both fused, and
-    what a search answers, which is nothing where nothing fits. Intervals are 95 %, by bootstrap.
+    what a search answers, which is nothing where nothing fits. Intervals are 95 %, by bootstrap;
+    a last line for each other ranking says what the fused one has over it, question by question.
 
     \b
     Examples:
@@ -59,13 +60,25 @@ def print_report(report: Report) -> None:
     names = list(report.rows[0].estimates)
     print_table(
         ("ranking", *names),
-        [(row.method, *(_cell(row.estimates[name]) for name in names)) for row in report.rows],
+        [
+            *((row.method, *(_cell(row.estimates[name]) for name in names)) for row in report.rows),
+            *((f"lead over {lead.over}", *_lead_cells(lead)) for lead in report.leads),
+        ],
     )
+    if any(lead.apart for lead in report.leads):
+        click.echo("* the intervals of the fused and of this ranking do not overlap")
     line = f"answered {report.kept:.1%}"
     if report.turned_away is not None:
         line += f"; turned away {report.turned_away:.1%} of {report.unanswerable} unanswerable ones"
     p50, p95 = report.latency_ms
     click.echo(f"{line}; search p50 {p50:.2f} ms, p95 {p95:.2f} ms (vector known)\n")
+
+
+def _lead_cells(lead: Lead) -> list[str]:
+    return [
+        f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" + "*" * (name in lead.apart)
+        for name, found in lead.estimates.items()
+    ]
 
 
 def _cell(value: Estimate) -> str:

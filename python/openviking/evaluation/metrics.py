@@ -31,6 +31,10 @@ class Estimate:
     low: float
     high: float
 
+    def is_above(self, other: Estimate) -> bool:
+        """Whether the two intervals do not overlap, and this one is the higher."""
+        return self.low > other.high
+
 
 def measures(ranking: Sequence[str], right: AbstractSet[str]) -> tuple[float, ...]:
     """Return the measures of one ranking in the order of ``MEASURES``.
