@@ -106,6 +106,6 @@ def test_a_set_of_the_project_has_its_kinds_of_tasks_and_all_are_labelled(folder
 
     lines = (folder / "queries.jsonl").read_text("utf-8").splitlines()
     assert [query.text for query in found] == [json.loads(line)["text"] for line in lines]
-    kinds = {"short"} if folder.name == "tasks-c" else {"short", "long"}
+    kinds = {"tasks-c": {"short"}, "tasks-d": {"long"}}.get(folder.name, {"short", "long"})
     assert {query.kind for query in found} == kinds
     assert all(query.right for query in found)
