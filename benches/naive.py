@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openviking.store.sqlite.stems import query_stems, stems
+from openviking.store.sqlite.stems import query_words, stems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Naive:
     def bm25(self, query: str) -> NDArray[np.float64]:
         """Return the bm25 of every text, (n,)."""
         scores = np.zeros(len(self._lengths))
-        for stem in sorted(set(query_stems(query).values())):
+        for stem in sorted({word.stem for word in query_words(query)}):
             rows, counts = np.array(self._postings.get(stem, ()), np.int64).reshape(-1, 2).T
             rarity = math.log(1 + (len(scores) - len(rows) + 0.5) / (len(rows) + 0.5))
             damping = K1 * (1 - B + B * self._lengths[rows])

@@ -9,17 +9,15 @@ from openviking.types import RowIds, Scores, Vectors
 
 __all__ = [
     "MappedRows",
+    "Matches",
+    "Postings",
     "RowSet",
     "Signs",
+    "Word",
     "cpu_level",
     "encode",
     "normalize",
     "plan_batches",
-    "pool_words",
-    "posting_ranges",
-    "posting_sums",
-    "posting_words",
-    "rank_places",
     "search",
 ]
 
@@ -38,6 +36,59 @@ class MappedRows:
     def search(
         self, queries: Vectors, k: int, /, *, ranges: RowIds, alive: NDArray[np.uint64]
     ) -> tuple[RowIds, Scores]: ...
+
+@final
+class Matches:
+    def __new__(
+        cls,
+        parts: Sequence[Postings],
+        texts: Sequence[Sequence[Word]],
+        is_dead: NDArray[np.bool_],
+        dead: int,
+        *,
+        common: float,
+        scale: float,
+    ) -> Matches: ...
+    @property
+    def word_count(self) -> int: ...
+    def looked_up(self) -> dict[str, int]: ...
+    def pooled(self, rows: Sequence[int], /, *, part_share: float) -> list[float]: ...
+    def prior(
+        self,
+        rows: NDArray[np.int64],
+        base: NDArray[np.float64],
+        /,
+        *,
+        part_share: float,
+        weight: float,
+    ) -> NDArray[np.float64]: ...
+    def reasons(
+        self,
+        groups: Sequence[int],
+        rows: NDArray[np.int64],
+        keys: NDArray[np.int64],
+        /,
+        *,
+        part_share: float,
+    ) -> list[tuple[float, int | None, int, tuple[str, ...]]]: ...
+    def standing(self, rows: Sequence[int], /) -> list[tuple[int, tuple[str, ...]]]: ...
+    def sums(self) -> NDArray[np.float64]: ...
+
+@final
+class Postings:
+    def __new__(
+        cls,
+        hashes: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        rows: NDArray[np.int32],
+        shares: NDArray[np.float32],
+        bits: NDArray[np.uint8],
+    ) -> Postings: ...
+    def __len__(self) -> int: ...
+    def bits(self) -> NDArray[np.uint8]: ...
+    def hashes(self) -> NDArray[np.int64]: ...
+    def rows(self) -> NDArray[np.int32]: ...
+    def shares(self) -> NDArray[np.float32]: ...
 
 @final
 class Signs:
@@ -92,6 +143,14 @@ class RowSet:
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
 
+@final
+class Word:
+    def __new__(cls, text: str, stem: str, hash: int, *, is_content: bool) -> Word: ...  # noqa: A002 - the stub repeats the extension's names
+    @property
+    def stem(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
 def cpu_level() -> str: ...
 def encode(
     rows: Vectors, /
@@ -103,35 +162,3 @@ def plan_batches(
 def search(
     queries: Vectors, rows: Vectors, k: int, /, *, allow: NDArray[np.bool_] | None = None
 ) -> tuple[RowIds, Scores]: ...
-def posting_ranges(
-    hashes: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    rows: NDArray[np.int32],
-    is_dead: NDArray[np.bool_],
-    wanted: Sequence[int],
-    /,
-) -> tuple[NDArray[np.int64], list[int]]: ...
-def posting_sums(
-    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]],
-    gains: Sequence[Sequence[float]],
-    count: int,
-    /,
-) -> NDArray[np.float64]: ...
-def posting_words(
-    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]],
-    words: Sequence[int],
-    wanted: Sequence[int],
-    /,
-) -> list[tuple[int, list[int]]]: ...
-def pool_words(
-    sums: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    base: NDArray[np.float64],
-    /,
-    *,
-    part_share: float,
-    weight: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
-def rank_places(
-    scores: NDArray[np.float64], keys: NDArray[np.int64], wanted: Sequence[int], /
-) -> list[int | None]: ...

@@ -11,7 +11,6 @@ import math
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING
 from openviking.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 SYSTEM = "openviking"
 """The name under which the values of this process are shown."""
@@ -170,12 +170,9 @@ class Recorder:
             self._total[metric] += count
             kept.samples.append((now, value))
 
-    @contextmanager
-    def timing(self, metric: str) -> Iterator[None]:
+    def timing(self, metric: str) -> AbstractContextManager[None]:
         """Record the milliseconds of the enclosed work, unless it raises."""
-        started = time.perf_counter()
-        yield
-        self.add(metric, (time.perf_counter() - started) * 1e3)
+        return _Timing(self, metric)
 
     def total(self, metric: str) -> int:
         """Return how many values came since the start."""
@@ -237,6 +234,23 @@ class Recorder:
         width = 1 if minutes * 60 <= SECONDS_KEPT else 60
         last = int(self._clock()) // width
         return width, last - max(1, math.ceil(minutes * 60 / width)) + 1, last
+
+
+class _Timing:
+    """Adds the milliseconds of a ``with`` block; a generator would take three times as long."""
+
+    __slots__ = ("_metric", "_recorder", "_started")
+
+    def __init__(self, recorder: Recorder, metric: str) -> None:
+        self._recorder = recorder
+        self._metric = metric
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._recorder.add(self._metric, (time.perf_counter() - self._started) * 1e3)
 
 
 def _summed(buckets: Sequence[_Bucket]) -> Summary:

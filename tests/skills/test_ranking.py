@@ -17,7 +17,7 @@ from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
 from openviking.skills.ranking import Candidates, best_signals
 from openviking.store.bags import word_bag, word_hash
-from openviking.store.sqlite.stems import query_stems, skill_stems
+from openviking.store.sqlite.stems import query_words, skill_stems
 from openviking.types import Skill
 from openviking.vectors import search
 
@@ -86,7 +86,7 @@ def plain_search(
     }
     everyone = {s.id for s in store.iter_skills() if not s.disable_model_invocation}
     bags = [set(word_bag(skill_stems(store.get_skill(i))).hashes.tolist()) for i in everyone]
-    asked = {word_hash(stem) for stem in query_stems(query).values()}
+    asked = {word_hash(word.stem) for word in query_words(query)}
     told = asked & set().union(*bags)
     parts = query_parts(query)
     vectors = encoder.encode([query, *parts]).vectors
@@ -181,7 +181,7 @@ def test_rankings_and_hits_agree(stocked: Skills):
 
 
 def test_fitness_looks_at_meaning_and_words_of_one_skill():
-    groups, words = [2, 0, 1], np.array([0.0, 30.0, 20.0])
+    groups, words = [2, 0, 1], [0.0, 30.0, 20.0]
     meanings = [0.2, 0.3, 0.1]
     scores = [
         meaning + WORDS_WEIGHT * words[at] for meaning, at in zip(meanings, groups, strict=True)
@@ -189,8 +189,8 @@ def test_fitness_looks_at_meaning_and_words_of_one_skill():
     by_score = sorted(range(3), key=lambda at: -scores[at])
 
     found = Candidates(groups, meanings, scores, [0, 0, 0], by_score, [1, 0, 2])
-    assert best_signals(found, words) == (0.2, 20.0)
-    assert best_signals(Candidates([], [], [], [], [], []), words) == (-1.0, 0.0)
+    assert best_signals(found, words.__getitem__) == (0.2, 20.0)
+    assert best_signals(Candidates([], [], [], [], [], []), words.__getitem__) == (-1.0, 0.0)
 
 
 def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():
@@ -216,17 +216,3 @@ def test_words_weigh_more_where_they_see_more_and_less_where_they_are_many(
     assert scoring.words_weight(words_per_skill, request_words) == pytest.approx(
         times * WORDS_WEIGHT
     )
-
-
-def test_the_best_part_of_a_request_adds_a_share_of_its_words():
-    # Words in one sentence, in two, words of grammar that only a part was asked for, and no words.
-    sums = np.array([[10.0, 10.0, 0.0], [10.0, 4.0, 0.0], [0.0, 6.0, 3.0]])
-    rows, base = np.array([0, 1, 2, -1]), np.array([0.0, 0.0, -np.inf, 0.5])
-
-    whole, words, prior = scoring.pool_request(sums, rows, base)
-
-    assert whole.tolist() == [10.0, 10.0, 0.0, 0.0]
-    assert words.tolist() == pytest.approx([12.0, 11.2, 0.0, 0.0])
-    assert prior.tolist() == pytest.approx([12 * WORDS_WEIGHT, 11.2 * WORDS_WEIGHT, -np.inf, 0.5])
-    alone = scoring.pool_request(sums[:1], rows, base)
-    assert alone[1].tolist() == alone[0].tolist() == whole.tolist()

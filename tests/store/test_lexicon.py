@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openviking.store.bags import FIELDS, WordBag, word_bag
+from openviking.store.bags import FIELDS, WordBag, word_bag, word_hash
 from openviking.store.lexicon import Lexicon
 from openviking.store.rows import RowTable
+from openviking.store.words import FUNCTION_WORDS
+from openviking.vectors.postings import Word
 
 if TYPE_CHECKING:
     from openviking.types import WordMatch
@@ -31,9 +33,15 @@ def random_bag(rng: random.Random) -> WordBag:
     )
 
 
+def words(text: str) -> list[Word]:
+    return [
+        Word(word, word, word_hash(word), is_content=word not in FUNCTION_WORDS)
+        for word in text.split()
+    ]
+
+
 def ask(lexicon: Lexicon, text: str, limit: int) -> list[WordMatch]:
-    stems = {word: word for word in text.split()}
-    return list(lexicon.match([stems], limit))
+    return list(lexicon.match([words(text)], limit))
 
 
 def test_many_small_changes_give_what_one_big_one_gives():
@@ -54,15 +62,15 @@ def test_many_small_changes_give_what_one_big_one_gives():
         assert ask(stepwise, query, 20) == ask(at_once, query, 20)
     sizes = [len(made.hashes) for made in current.values() if made is not None]
     for lexicon in (stepwise, at_once):
-        assert lexicon.match([{}]).words_per_text == sum(sizes) / len(sizes)
+        assert lexicon.match([[]]).words_per_text == sum(sizes) / len(sizes)
 
 
 def test_a_lexicon_without_skills_has_no_words():
     lexicon = Lexicon()
-    assert lexicon.match([{"w": "w"}]).words_per_text == 0.0
+    assert lexicon.match([words("w")]).words_per_text == 0.0
     lexicon.update({"a": bag(name="w")}, 0)
     lexicon.update({"a": None}, 1)
-    assert lexicon.match([{"w": "w"}]).words_per_text == 0.0
+    assert lexicon.match([words("w")]).words_per_text == 0.0
 
 
 def test_a_change_that_arrives_late_does_not_undo_a_later_one():
@@ -72,8 +80,8 @@ def test_a_change_that_arrives_late_does_not_undo_a_later_one():
     lexicon.update({"c": None}, 4)
     lexicon.update({"c": bag(name="old")}, 3)
 
-    assert [hit.id for hit in lexicon.match([{"old": "old"}], 5)] == ["b"]
-    assert [hit.id for hit in lexicon.match([{"new": "new"}], 5)] == ["a"]
+    assert [hit.id for hit in lexicon.match([words("old")], 5)] == ["b"]
+    assert [hit.id for hit in lexicon.match([words("new")], 5)] == ["a"]
 
 
 def test_a_skill_beyond_the_limit_has_its_score_and_true_rank():
@@ -81,7 +89,7 @@ def test_a_skill_beyond_the_limit_has_its_score_and_true_rank():
     lexicon.update({f"s{at:02}": bag(body="pdf " + "filler " * at) for at in range(50)}, 1)
     lexicon.update({"other": bag(body="else")}, 1)
 
-    hits = lexicon.match([{"pdf": "pdf"}], 3)
+    hits = lexicon.match([words("pdf")], 3)
 
     assert [(hit.id, hit.rank) for hit in hits] == [("s00", 1), ("s01", 2), ("s02", 3)]
     beyond = hits.of("s40")
@@ -94,15 +102,15 @@ def test_a_skill_beyond_the_limit_has_its_score_and_true_rank():
         0.0,
     ]
     assert hits.explain(["gone", "other", "s01"]) == [None, None, hits[1]]
-    assert hits.sums.shape == (1, 52)
-    assert (hits.sums[0, -1], hits.where([-1])) == (0.0, [((), ())])
+    assert hits.sums.shape == (52, 1)
+    assert (hits.sums[-1, 0], hits.where([-1])) == (0.0, [((), ())])
 
 
 def test_words_of_grammar_count_only_where_there_is_nothing_else():
     lexicon = Lexicon()
     lexicon.update({"how": bag(name="how to"), "pdf": bag(name="pdf")}, 1)
-    assert lexicon.match([{"how": "how", "to": "to", "pdf": "pdf"}], 5).ids == ["pdf"]
-    assert lexicon.match([{"how": "how", "to": "to"}], 5).ids == ["how"]
+    assert lexicon.match([words("how to pdf")], 5).ids == ["pdf"]
+    assert lexicon.match([words("how to")], 5).ids == ["how"]
 
 
 def test_parts_of_a_request_count_as_if_each_was_asked_for_alone():
@@ -115,15 +123,15 @@ def test_parts_of_a_request_count_as_if_each_was_asked_for_alone():
         lexicon.update(bags | common, version)
     texts = ["w1 w2 common how", "w2 w3", "how common", "how", "unknown"]
 
-    stems = [{word: word for word in text.split()} for text in texts]
-    together = lexicon.match(stems, 20)
-    alone = [lexicon.match([words], 20) for words in stems]
+    asked = [words(text) for text in texts]
+    together = lexicon.match(asked, 20)
+    alone = [lexicon.match([one], 20) for one in asked]
 
-    assert together.sums.tolist() == [one.sums[0].tolist() for one in alone]
+    assert together.sums.T.tolist() == [one.sums[:, 0].tolist() for one in alone]
     assert (list(together), together.looked_up) == (list(alone[0]), alone[0].looked_up)
     assert list(alone[0].looked_up) == ["w1", "w2"]
     assert list(alone[2].looked_up) == ["common", "how"]
-    assert together.sums.any(axis=1).tolist() == [True, True, True, True, False]
+    assert together.sums.any(axis=0).tolist() == [True, True, True, True, False]
 
 
 def test_a_bag_survives_its_stored_form():
@@ -146,7 +154,7 @@ def test_repetition_saturates_and_length_counts_against_a_word():
         },
         1,
     )
-    hits = lexicon.match([{"pdf": "pdf"}], 3)
+    hits = lexicon.match([words("pdf")], 3)
     assert hits.ids == ["often", "once", "long"]
     assert hits.scores[0] < 3 * hits.scores[1]
 
@@ -157,7 +165,7 @@ def test_what_came_and_went_is_forgotten_in_the_end():
         lexicon.update({str(at): bag(name=f"word{at % 7}")}, 0)
         if at >= 10:
             lexicon.update({str(at - 10): None}, 1)
-    hits = lexicon.match([{f"word{at}": f"word{at}" for at in range(7)}], 50)
+    hits = lexicon.match([words(" ".join(f"word{at}" for at in range(7)))], 50)
     assert sorted(map(int, hits.ids)) == list(range(2990, 3000))
     assert len(lexicon._versions) < 1000  # noqa: SLF001 - memory is the claim
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,8 @@ class CachedEncoder:
             EncoderError: the model failed, here or in the thread that computed the same text.
         """
         keys = self._keys(texts, namespace)
+        if len(keys) == 1:
+            return self._encode_one(keys[0], texts)
         known: dict[bytes, CachedEmbedding] = {}
         missing: dict[bytes, int] = {}
         for at, key in enumerate(keys):
@@ -92,14 +95,11 @@ class CachedEncoder:
                     missing[key] = at
                 else:
                     known[key] = entry
-        if len(keys) == 1 and known:
-            return _one(known[keys[0]], cached=_YES)
-        found = self._obtain(missing, texts)
-        if len(keys) == 1:
-            landing = found[keys[0]]
-            return _one(landing.entry, cached=_YES if landing.is_cached else _NO)
-        found |= {key: Landing(entry, is_cached=True) for key, entry in known.items()}
-        return _assemble([found[key] for key in keys], self.dim)
+        found = self._obtain(missing, texts) if missing else {}
+        computed = {key for key, landing in found.items() if not landing.is_cached}
+        known.update((key, landing.entry) for key, landing in found.items())
+        entries = [known[key] for key in keys]
+        return _assemble(entries, [key not in computed for key in keys], self.dim)
 
     def encode_tokens(self, token_ids: Sequence[Sequence[int]]) -> Embeddings:
         """Embed token ids without the cache: such callers are rare and manage their own."""
@@ -132,9 +132,20 @@ class CachedEncoder:
         if self.shared is not None:
             self.shared.close()
 
+    def _encode_one(self, key: bytes, texts: Sequence[str]) -> Embeddings:
+        """Embed a single text: the most frequent case of a server."""
+        entry = self.cache.get(key)
+        if entry is not None:
+            return _one(entry, cached=_YES)
+        landing = self._obtain({key: 0}, texts)[key]
+        return _one(landing.entry, cached=_YES if landing.is_cached else _NO)
+
     def _keys(self, texts: Sequence[str], namespace: str | None) -> list[bytes]:
         given: object = texts
-        if isinstance(given, str) or not isinstance(given, Iterable):
+        # A list is what comes almost always, and to ask for an abstract class takes longer.
+        if not isinstance(given, list) and (
+            isinstance(given, str) or not isinstance(given, Iterable)
+        ):
             kind = "one text" if isinstance(given, str) else type(given).__name__
             raise InputError(f"texts: expected a sequence of texts, got {kind}", loc=("texts",))
         build_id = self._encoder.build_id
@@ -229,26 +240,31 @@ def _own_row(row: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _one(entry: CachedEmbedding, *, cached: NDArray[np.bool_]) -> Embeddings:
-    """Answer for a single text without copying: the most frequent case of a server."""
-    counts = np.array([entry.token_count], dtype=np.int64)
-    counts.flags.writeable = False
+    """Answer for a single text without copying."""
     return Embeddings(
         vectors=entry.vector.reshape(1, -1),
-        token_counts=counts,
+        token_counts=_one_count(entry.token_count),
         truncated=_YES if entry.is_truncated else _NO,
         cached=cached,
     )
 
 
-def _assemble(found: list[Landing], dim: int) -> Embeddings:
-    vectors = np.empty((len(found), dim), dtype=np.float32)
-    for at, landing in enumerate(found):
-        vectors[at] = landing.entry.vector
+@lru_cache(maxsize=512)
+def _one_count(count: int) -> NDArray[np.int64]:
+    """Return an array of one number; as many are kept as a window has tokens."""
+    counts = np.array([count], dtype=np.int64)
+    counts.flags.writeable = False
+    return counts
+
+
+def _assemble(found: list[CachedEmbedding], cached: list[bool], dim: int) -> Embeddings:
+    rows = [entry.vector for entry in found]
+    vectors = np.concatenate(rows).reshape(-1, dim) if rows else np.empty((0, dim), np.float32)
     embeddings = Embeddings(
         vectors=vectors,
-        token_counts=np.array([one.entry.token_count for one in found], dtype=np.int64),
-        truncated=np.array([one.entry.is_truncated for one in found], dtype=bool),
-        cached=np.array([one.is_cached for one in found], dtype=bool),
+        token_counts=np.array([entry.token_count for entry in found], dtype=np.int64),
+        truncated=np.array([entry.is_truncated for entry in found], dtype=bool),
+        cached=np.array(cached, dtype=bool),
     )
     for array in (vectors, embeddings.token_counts, embeddings.truncated, embeddings.cached):
         array.flags.writeable = False

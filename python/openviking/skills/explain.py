@@ -12,6 +12,7 @@ from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import scoring
 from openviking.skills.explanation import Explanation, Fitness, PartMeaning, Reasons
 from openviking.skills.passages import summary_text
+from openviking.skills.ranking import words_by_group
 from openviking.skills.snapshot import POSITIONS
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _reasons(
 ) -> Reasons:
     found = ranking.found
     score, meaning = found.scores[place], found.meanings[place]
-    words = float(ranking.words[found.groups[place]])
+    words = words_by_group(ranking.evidence.matches, ranking.rows)(found.groups[place])
     entry = ranking.snapshot.entries[skill_id]
     match = ranking.evidence.matches.of(skill_id)
     parts = _part_meanings(ranking, entry, texts, catalog)
@@ -165,7 +166,7 @@ def _meaning_sums(meaning: float, parts: Sequence[PartMeaning]) -> list[str]:
 def _words_sum(evidence: Evidence, skill_id: str, words: float) -> tuple[str, ...]:
     """Write how the bm25 of a request came about, if one of its parts has any share in it."""
     matches = evidence.matches
-    whole, *parts = matches.sums[:, matches.row_of.get(skill_id, -1)].tolist()
+    whole, *parts = matches.sums[matches.row_of.get(skill_id, -1)].tolist()
     if not any(parts):
         return ()
     at = parts.index(max(parts))

@@ -87,9 +87,8 @@ class Finder:
         """Return *hits* with their records as they are now: their use is counted meanwhile."""
         snapshot = self._catalog.snapshot
         records = snapshot.related().complete([snapshot.latest(hit.skill) for hit in hits])
-        return tuple(
-            SkillHit(record, hit.score, hit.why) for hit, record in zip(hits, records, strict=True)
-        )
+        current = zip(hits, records, strict=True)
+        return tuple([SkillHit(record, hit.score, hit.why) for hit, record in current])
 
     def _hits(
         self, _version: int, text: str, k: int, wanted: str | None, *, hierarchical: bool

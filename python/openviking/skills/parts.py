@@ -13,7 +13,9 @@ PART_WORDS_MIN = 5
 PARTS_MAX = 4
 """Parts of a request; of more sentences, the shortest neighbours are joined."""
 
-_END = re.compile(r"(?<=[.!?;:])\s+|\n+")
+# White space behind the end of a sentence, or a line's end. Begins with what it must consist of, so
+# that only white space is looked at closely.
+_END = re.compile(r"\s(?:(?<=[.!?;:]\s)\s*|(?<=\n)\n*)")
 
 
 def query_parts(text: str) -> list[str]:
@@ -21,6 +23,9 @@ def query_parts(text: str) -> list[str]:
 
     The same text gives the same parts, and every word of it stands in one of them.
     """
+    if len(text.split()) < 2 * PART_WORDS_MIN:
+        # As most requests are: too short for two parts.
+        return []
     parts: list[str] = []
     for sentence in filter(None, (piece.strip() for piece in _END.split(text))):
         if parts and len(parts[-1].split()) < PART_WORDS_MIN:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from openviking.skills import scoring
 from openviking.skills.search import SkillHit, Why
 from openviking.skills.snapshot import POSITIONS, is_hidden
-from openviking.vectors.postings import rank_places
+from openviking.store.matches import FIELD_SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _FAMILY_SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What is known of a query before skills are compared.
 
     Attributes:
@@ -39,8 +37,7 @@ class Evidence:
     matches: WordMatches
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """The best skills by score and by meaning: what the index found, as lists, which are short.
 
     Attributes:
@@ -72,16 +69,14 @@ class Candidates:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(NamedTuple):
     """The best skills for one query; hits are made for those that are shown.
 
     Attributes:
         evidence: what was compared.
         snapshot: the skills.
         scope: those that may be returned.
-        bm25: (g,) float64 of each group and the whole query, 0 where no word matched.
-        words: (g,) float64, pooled with the bm25 of the query's parts.
+        rows: (g,) int64 of each group in the lexicon, -1 for one that may not be returned.
         words_weight: what one point of them adds to a meaning.
         found: the best by score and by meaning.
         order: places in ``found`` of the skills that are near enough, best first.
@@ -93,8 +88,7 @@ class Ranking:
     evidence: Evidence
     snapshot: Snapshot
     scope: Scope
-    bm25: NDArray[np.float64]
-    words: NDArray[np.float64]
+    rows: NDArray[np.int64]
     words_weight: float
     found: Candidates
     order: Sequence[int]
@@ -159,25 +153,20 @@ class Ranking:
         """Make the hits of places in ``found``, with the reasons of each."""
         found, matches, entries = self.found, self.evidence.matches, self.snapshot.entries
         groups = [found.groups[place] for place in places]
-        row_of, words_of = self.scope.lexicon_rows(matches.row_of).item, self.words.item
-        semantic_ranks = {place: rank for rank, place in enumerate(found.by_meaning, 1)}
-        reasons = zip(
-            places,
-            groups,
-            self.ids(places),
-            rank_places(self.bm25, self.scope.keys, groups),
-            matches.where([row_of(group) for group in groups]),
-            strict=True,
+        reasons = matches.found.reasons(
+            groups, self.rows, self.scope.keys, part_share=scoring.PART_WORDS_SHARE
         )
+        semantic_ranks = {place: rank for rank, place in enumerate(found.by_meaning, 1)}
         hits: list[SkillHit] = []
-        for place, group, skill_id, lexical_rank, (fields, terms) in reasons:
+        for place, skill_id, reason in zip(places, self.ids(places), reasons, strict=True):
+            words, lexical_rank, fields, terms = reason
             entry, row = entries[skill_id], found.rows[place]
             why = Why(
                 found.meanings[place],
-                words_of(group),
+                words,
                 semantic_ranks.get(place),
                 lexical_rank,
-                fields,
+                FIELD_SETS[fields],
                 terms,
                 entry.places[row & POSITIONS] if row >= 0 else None,
             )
@@ -200,33 +189,49 @@ def rank_skills(
         snapshot = catalog.snapshot
         scope = snapshot.scope(category)
         rows = scope.lexicon_rows(matches.row_of)
-        bm25, words, prior = scoring.pool_request(matches.sums, rows, scope.base, weight)
+        prior = matches.found.prior(
+            rows, scope.base, part_share=scoring.PART_WORDS_SHARE, weight=weight
+        )
         groups = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
         if groups is not None:
             break
     found = Candidates.of(groups)
+    words_of = words_by_group(matches, rows)
     if len(scope.unread):
-        unread = scope.unread[words[scope.unread] > 0.0]
-        _add_unread(found, unread.tolist(), prior, scope.keys, k)
+        unread = [group for group in scope.unread.tolist() if words_of(group) > 0.0]
+        _add_unread(found, unread, prior, scope.keys, k)
     order = [place for place in found.by_score if found.scores[place] >= scoring.SCORE_MIN]
-    best, best_words = best_signals(found, words)
+    best, best_words = best_signals(found, words_of)
     fitness = scoring.fit_evidence(
         best,
         best_words,
         snapshot.usual_best(background),
         background.resemblance(evidence.vectors[0]),
     )
-    return Ranking(
-        evidence, snapshot, scope, bm25, words, weight, found, order, best, best_words, fitness
-    )
+    return Ranking(evidence, snapshot, scope, rows, weight, found, order, best, best_words, fitness)
 
 
-def best_signals(found: Candidates, words: NDArray[np.float64]) -> tuple[float, float]:
-    """Return meaning and bm25, of *words* (g,), of the group with the highest score."""
+def best_signals(found: Candidates, words_of: Callable[[int], float]) -> tuple[float, float]:
+    """Return meaning and bm25, which *words_of* tells, of the group with the highest score."""
     if not found.by_score:
         return -1.0, 0.0
     first = found.by_score[0]
-    return found.meanings[first], float(words[found.groups[first]])
+    return found.meanings[first], words_of(found.groups[first])
+
+
+def words_by_group(matches: WordMatches, rows: NDArray[np.int64]) -> Callable[[int], float]:
+    """Return what tells the bm25 of a group, a share of its best part's added.
+
+    Args:
+        matches: the words of a request.
+        rows: (g,) of each group among these.
+    """
+
+    def words_of(group: int) -> float:
+        found = matches.found.pooled([rows.item(group)], part_share=scoring.PART_WORDS_SHARE)
+        return found[0]
+
+    return words_of
 
 
 def _add_unread(

@@ -17,14 +17,7 @@ a third more or less of one of them moves nDCG@10 by 0.01 or less on most sets t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from openviking.retrieval.fusion import WORDS_WEIGHT
-from openviking.vectors.postings import pool_words
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PASSAGE_SHARE = 0.5
 """Share of the best passage's lead over the summary that counts."""
@@ -35,7 +28,9 @@ PART_SHARE = 0.5
 PART_WORDS_SHARE = 0.2
 """Share of the bm25 of a request's best part that is added to that of the whole: a skill for one of
 several tasks has its words in one sentence, chance scatters them over all. Of the whole nothing is
-taken away, for in a request with one aim all its sentences speak for the same skill."""
+taken away, for in a request with one aim all its sentences speak for the same skill. Nor does a
+part get more than the whole: words that tell nothing are looked up in a part that has no others,
+and the whole has others."""
 
 SHORT_TEXT_WORDS = 16
 """Different words of a name and a line of description, for which WORDS_WEIGHT was measured."""
@@ -84,29 +79,6 @@ words all occur. The longer a tale, the more words of it stand somewhere by chan
 def meaning_score(summary: float, best_passage: float) -> float:
     """Pool the cosines of a skill, as the index does."""
     return summary + PASSAGE_SHARE * max(0.0, best_passage - summary)
-
-
-def pool_request(
-    sums: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    base: NDArray[np.float64],
-    weight: float = WORDS_WEIGHT,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Pool the words of a request and of its parts.
-
-    Words that tell nothing are looked up only if there are no others, as in some part there may not
-    be: no part has more of a skill's words than the whole.
-
-    Args:
-        sums: (t, n) bm25 of the whole, then of its parts.
-        rows: (g,) place of each group in these; -1 for one without words.
-        base: (g,) what stands in for the meaning of each group.
-        weight: what one point of bm25 adds to it, see ``words_weight``.
-
-    Returns:
-        bm25 of the whole, bm25 pooled, and *base* fused with that; each (g,).
-    """
-    return pool_words(sums, rows, base, part_share=PART_WORDS_SHARE, weight=weight)
 
 
 def words_weight(words_per_skill: float, request_words: int) -> float:

@@ -8,24 +8,24 @@ one short array for each of its words.
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openviking.store.bags import K1, WordBag, word_hash
-from openviking.store.matches import FoundWords, WordMatches
-from openviking.store.postings import Postings, gather, postings_of
+from openviking.store.bags import K1, WordBag
+from openviking.store.matches import WordMatches
+from openviking.store.postings import gather, postings_of
 from openviking.store.rows import RowTable
-from openviking.store.words import FUNCTION_WORDS
+from openviking.vectors.postings import Matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from openviking.vectors.postings import Postings, Word
 
 _COMMON_ROWS_MIN = 200
 _COMMON_SHARE = 0.5
@@ -40,11 +40,6 @@ _DEAD_MIN, _DEAD_SHARE = 64, 0.125
 _MERGED_FROM = 0.5
 """An array that has grown to this share of the one before it is merged with it. So a row is sorted
 as often as the rows double, and a query meets a dozen arrays at most."""
-
-_NOBODY = np.zeros(0, np.bool_)
-
-_query_hash = lru_cache(maxsize=4096)(word_hash)
-"""Queries share their words; a digest costs as much as everything else about a word."""
 
 
 @dataclass(slots=True, eq=False)
@@ -131,77 +126,26 @@ class Lexicon:
             skill_id for skill_id in self._versions if row_of.get(skill_id) is None
         )
 
-    def match(self, texts: Sequence[Mapping[str, str]], limit: int = 0) -> WordMatches:
+    def match(self, texts: Sequence[Sequence[Word]], limit: int = 0) -> WordMatches:
         """Add up bm25 for all skills.
 
         Args:
-            texts: of the whole request, then of its parts: word -> its stem.
+            texts: the words of the whole request, then of its parts.
             limit: skills at most that are named as hits, best first, ties by id; the answer knows
                 the others as well.
         """
         state = self._state
-        words = _telling(state, texts)
-        return WordMatches(
-            state.ids, state.row_of, state.is_dead, words, limit, state.words_per_text
+        found = Matches(
+            state.parts(),
+            texts,
+            state.is_dead,
+            state.dead_count,
+            common=max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows),
+            scale=K1 + 1.0,
         )
-
-
-def _telling(state: _State, texts: Sequence[Mapping[str, str]]) -> FoundWords:
-    """Find the words that tell something.
-
-    Words of grammar and words of most skills are passed over while a text has others: they tell
-    nothing about a task, and in a store of few skills chance makes them look rare.
-    """
-    contents = [_by_stem(stems, FUNCTION_WORDS) for stems in texts]
-    usual = max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows)
-    found = _look_up(state, contents, [usual] * len(texts))
-    tells = [any(gains) for gains in found.gains]
-    if all(tells):
-        return found
-    everything = [
-        content if is_telling else _by_stem(stems)
-        for is_telling, content, stems in zip(tells, contents, texts, strict=True)
-    ]
-    limits = [usual if is_telling else state.rows for is_telling in tells]
-    return _look_up(state, everything, limits)
-
-
-def _by_stem(stems: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Map stems to words: of the words with one stem, the first."""
-    found: dict[str, str] = {}
-    for word, stem in stems.items():
-        if word not in without:
-            found.setdefault(stem, word)
-    return found
-
-
-def _look_up(
-    state: _State, texts: Sequence[Mapping[str, str]], limits: Sequence[float]
-) -> FoundWords:
-    """Find the stems of some texts, each of which maps them to words.
-
-    In each text those count that stand somewhere, in as many rows as its limit at most.
-    """
-    words = {stem: word for text in reversed(texts) for stem, word in text.items()}
-    # Sorted, so that the order of the words cannot change the last bit of a sum.
-    stems = sorted(words)
-    hashes = [_query_hash(stem) for stem in stems]
-    dead = state.is_dead if state.dead_count else _NOBODY
-    parts = state.parts()
-    found = [part.find(hashes, dead) for part in parts]
-    counted = [counts for _, counts in found]
-    skills = [sum(counts) for counts in zip([0] * len(stems), *counted, strict=True)]
-    all_skills = state.rows - state.dead_count
-    known = [
-        (stem, n, (K1 + 1.0) * math.log(1.0 + (all_skills - n + 0.5) / (n + 0.5)))
-        for stem, n in zip(stems, skills, strict=True)
-    ]
-    gains = [
-        [gain if 0 < n <= limit and stem in text else 0.0 for stem, n, gain in known]
-        for text, limit in zip(texts, limits, strict=True)
-    ]
-    places = [(part, ranges) for part, (ranges, _) in zip(parts, found, strict=True)]
-    return FoundWords([words[stem] for stem in stems], skills, places, gains)
+        return WordMatches(
+            state.ids, state.row_of, state.is_dead, found, limit, state.words_per_text
+        )
 
 
 def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:
@@ -226,7 +170,7 @@ def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:
 
 def _merged(parts: tuple[Postings, ...]) -> tuple[Postings, ...]:
     """Merge the last arrays while they are not much smaller than the ones before them."""
-    while len(parts) > 1 and len(parts[-1].rows) > _MERGED_FROM * len(parts[-2].rows):
+    while len(parts) > 1 and len(parts[-1]) > _MERGED_FROM * len(parts[-2]):
         parts = (*parts[:-2], _joined(parts[-2:]))
     return parts
 
@@ -235,10 +179,10 @@ def _joined(parts: Sequence[Postings]) -> Postings:
     # Rows of a part are lower than those of the next: a stable sort keeps the rows of a word
     # ascending.
     return gather(
-        np.concatenate([np.repeat(part.hashes, np.diff(part.starts)) for part in parts]),
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.shares for part in parts]),
-        np.concatenate([part.bits for part in parts]),
+        np.concatenate([part.hashes() for part in parts]),
+        np.concatenate([part.rows() for part in parts]),
+        np.concatenate([part.shares() for part in parts]),
+        np.concatenate([part.bits() for part in parts]),
     )
 
 
@@ -249,11 +193,11 @@ def _is_mostly_dead(state: _State) -> bool:
 def _compacted(state: _State) -> _State:
     """Return the same words in one piece, without dead rows."""
     whole = _joined(state.parts())
-    hashes = np.repeat(whole.hashes, np.diff(whole.starts))
-    lives = ~state.is_dead[whole.rows]
+    rows = whole.rows()
+    lives = ~state.is_dead[rows]
     renumbered = np.cumsum(~state.is_dead, dtype=np.int32) - 1
     part = gather(
-        hashes[lives], renumbered[whole.rows[lives]], whole.shares[lives], whole.bits[lives]
+        whole.hashes()[lives], renumbered[rows[lives]], whole.shares()[lives], whole.bits()[lives]
     )
     alive = zip(state.ids, state.is_dead.tolist(), strict=False)
     ids = [skill_id for skill_id, is_dead in alive if not is_dead]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
@@ -11,36 +10,18 @@ import numpy as np
 
 from openviking.store.bags import FIELDS
 from openviking.types import WordMatch
-from openviking.vectors.postings import posting_sums, posting_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from openviking.store.postings import Postings
     from openviking.store.rows import RowTable
+    from openviking.vectors.postings import Matches
 
-_FIELD_SETS = tuple(
+FIELD_SETS = tuple(
     tuple(name for bit, name in enumerate(FIELDS) if bits >> bit & 1)
     for bits in range(1 << len(FIELDS))
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundWords:
-    """The words of a request, and what each tells of it and of its parts.
-
-    Attributes:
-        texts: the w words.
-        skills: how many have each.
-        places: parts of a lexicon, and where in each the words stand, (w, 2).
-        gains: of the whole request, then of its parts, w numbers: how much each word tells; 0 for
-            one that does not count there.
-    """
-
-    texts: Sequence[str]
-    skills: Sequence[int]
-    places: Sequence[tuple[Postings, NDArray[np.int64]]]
-    gains: Sequence[Sequence[float]]
+"""What the bits of a posting stand for: the names of the fields."""
 
 
 class WordMatches(Sequence[WordMatch]):
@@ -51,7 +32,7 @@ class WordMatches(Sequence[WordMatch]):
         row_of: id -> row, of the skills that are there now; of one moment, so that what is derived
             from it can be kept as long as it comes again.
         is_dead: (rows,) bool, rows of skills that are there no longer.
-        words: the words of the request that were looked up.
+        found: the words of the request and of its parts, as rows have them.
         limit: hits at most.
         words_per_text: mean of the different words of a skill.
     """
@@ -61,30 +42,30 @@ class WordMatches(Sequence[WordMatch]):
         ids: Sequence[str],
         row_of: RowTable,
         is_dead: NDArray[np.bool_],
-        words: FoundWords,
+        found: Matches,
         limit: int,
         words_per_text: float,
     ) -> None:
         self._all_ids = ids
         self.row_of = row_of
         self._is_dead = is_dead
-        self._words = words
+        self.found = found
         self._limit = limit
         self.words_per_text = words_per_text
-        parts = [(part.rows, part.shares, ranges) for part, ranges in words.places]
-        self.sums: NDArray[np.float64] = posting_sums(parts, words.gains, len(is_dead) + 1)
-        """(t, rows + 1) bm25 of every row, 0 where no word stands: by the words of the whole
-        request, then of each part; row -1 is that of no skill. Dead rows have sums as well."""
 
     @cached_property
-    def _own(self) -> list[int]:
-        """The numbers of the words that count in the whole request."""
-        return [at for at, gain in enumerate(self._words.gains[0]) if gain]
+    def sums(self) -> NDArray[np.float64]:
+        """bm25 of every row, 0 where no word stands, (rows + 1, t).
+
+        By the words of the whole request, then of each part; row -1 is that of no skill. Dead rows
+        have sums as well.
+        """
+        return self.found.sums()
 
     @cached_property
     def _by_row(self) -> NDArray[np.float64]:
         """(rows + 1,) bm25 of the whole request, 0 for dead rows."""
-        by_row: NDArray[np.float64] = self.sums[0].copy()
+        by_row: NDArray[np.float64] = self.sums[:, 0].copy()
         by_row[:-1][self._is_dead] = 0.0
         return by_row
 
@@ -123,27 +104,21 @@ class WordMatches(Sequence[WordMatch]):
     @property
     def term_count(self) -> int:
         """Number of words of the whole request that counted."""
-        return len(self._own)
+        return self.found.word_count
 
     @property
     def looked_up(self) -> dict[str, int]:
         """The words of the whole request that counted, each with the number of skills with it."""
-        words = self._words
-        return {words.texts[at]: words.skills[at] for at in self._own}
+        return self.found.looked_up()
 
     def scores_of(self, ids: Sequence[str]) -> NDArray[np.float64]:
         """Return bm25 of any skills, hits or not, (len(ids),); 0 where no word matched."""
-        scores: NDArray[np.float64] = self.sums[0].take(self.row_of.rows(ids))
+        scores: NDArray[np.float64] = self.sums[:, 0].take(self.row_of.rows(ids))
         return scores
 
     def where(self, rows: Sequence[int]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """Return for each row the fields in which words stand, and the words; -1 is no row."""
-        texts = self._words.texts
-        parts = [(part.rows, part.bits, ranges) for part, ranges in self._words.places]
-        return [
-            (_FIELD_SETS[bits], tuple([texts[word] for word in words]))
-            for bits, words in posting_words(parts, self._own, rows)
-        ]
+        return [(FIELD_SETS[bits], words) for bits, words in self.found.standing(rows)]
 
     def explain(self, ids: Sequence[str]) -> list[WordMatch | None]:
         """Say of any skills where they matched, and their rank; None for one without any word."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openviking.vectors.postings import posting_ranges
+from openviking.vectors.postings import Postings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,23 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.store.bags import WordBag
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Postings:
-    """Words of many rows: of word w, the rows are ``rows[starts[w]:starts[w + 1]]``, ascending."""
-
-    hashes: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    shares: NDArray[np.float32]
-    bits: NDArray[np.uint8]
-
-    def find(
-        self, hashes: Sequence[int], is_dead: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], list[int]]:
-        """Return where the rows of each hash begin and end, (w, 2), and how many are not dead."""
-        return posting_ranges(self.hashes, self.starts, self.rows, is_dead, hashes)
 
 
 def gather(

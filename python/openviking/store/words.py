@@ -70,19 +70,26 @@ def query_terms(query: str) -> list[str]:
     text = query[:QUERY_CHARS_MAX]
     terms: dict[str, None] = {}
     for token in text.split():
-        word = token.rstrip(_STOPS)
-        for found in (word,) if word.isalnum() else _IDENTIFIER.findall(token):
-            if found.isalnum() and (found[1:].islower() or not _HUMP.search(found)):
-                # A plain word, as most are: of one piece, and without other forms.
-                terms[found.lower()] = None
-                continue
-            forms = list(_forms(found))
-            # `c` says nothing about `c++`, nor `r` and `d` about `R&D`: the joined form does.
-            pieces = [word for word in _PIECE.findall(found) if len(word) > 1 or not forms]
-            terms.update(dict.fromkeys(word.lower() for word in pieces + forms))
+        terms.update(dict.fromkeys(token_terms(token)))
     if not text.isascii():
         terms.update(dict.fromkeys(_pairs(text)))
     return list(terms)[:QUERY_TERMS_MAX]
+
+
+def token_terms(token: str) -> list[str]:
+    """Return the terms of what stands between white space, as they come; any may come twice."""
+    terms: list[str] = []
+    word = token.rstrip(_STOPS)
+    for found in (word,) if word.isalnum() else _IDENTIFIER.findall(token):
+        if found.isalnum() and (found[1:].islower() or not _HUMP.search(found)):
+            # A plain word, as most are: of one piece, and without other forms.
+            terms.append(found.lower())
+            continue
+        forms = list(_forms(found))
+        # `c` says nothing about `c++`, nor `r` and `d` about `R&D`: the joined form does.
+        pieces = [word for word in _PIECE.findall(found) if len(word) > 1 or not forms]
+        terms += [word.lower() for word in pieces + forms]
+    return terms
 
 
 def _forms(identifier: str) -> Iterator[str]:

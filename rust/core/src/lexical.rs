@@ -1,125 +1,163 @@
-//! How groups stand by the words of a request: pooled, joined with a prior, and ranked.
+//! How groups stand by the words of a request: pooled, joined with a base, and ranked.
 
 use crate::error::{Error, Result};
-use crate::sparse::{same_length, slice};
+use crate::postings::same_length;
+use crate::sparse::TEXTS_MAX;
 
-/// What words give to groups; a number for each.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pooled {
-    /// What the whole request gives.
-    pub whole: Vec<f64>,
-    /// This, and a share of what the best part of the request gives.
-    pub words: Vec<f64>,
-    /// These, weighed, and the base of the group.
-    pub prior: Vec<f64>,
-}
-
-/// How words are pooled.
+/// What the words of a request and of its parts give to rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Shares {
-    /// Share of the best part that is added to the whole.
-    pub part: f64,
-    /// Weight of the words in the prior.
-    pub weight: f64,
+pub struct RowSums<'a> {
+    /// For each row the sums of all texts side by side: of the whole request, then of its parts.
+    pub sums: &'a [f64],
+    /// How many texts there are.
+    pub texts: usize,
 }
 
-/// Pool what the words of a request give to groups.
-///
-/// `sums` are lines of `count`: of the whole request, then of its parts. The row of a group is its
-/// place in a line; a group whose row is below 0 has no words. Where there are parts, `words` are
-/// `whole + part * min(best part, whole)`. One pass over the groups.
-///
-/// # Errors
-///
-/// [`Error::Length`] if `sums` has no whole lines, or there are not as many bases as rows;
-/// [`Error::Range`] for a row beyond a line.
-///
-/// ```
-/// # use openviking_core::lexical::{Shares, pool};
-/// let shares = Shares { part: 0.25, weight: 0.5 };
-/// let found = pool(&[8.0, 2.0, 4.0, 4.0], 2, &[1, -1, 0], &[0.5, 0.5, 0.0], shares)?;
-/// assert_eq!(found.whole, [2.0, 0.0, 8.0]);
-/// assert_eq!(found.words, [2.5, 0.0, 9.0]);
-/// assert_eq!(found.prior, [1.75, 0.5, 4.5]);
-/// # Ok::<(), openviking_core::Error>(())
-/// ```
-pub fn pool(
-    sums: &[f64],
-    count: usize,
-    rows: &[i64],
-    base: &[f64],
-    shares: Shares,
-) -> Result<Pooled> {
-    let lines = sums.len().checked_div(count).unwrap_or(0);
-    same_length("sums", lines * count, sums.len())?;
-    same_length("base", rows.len(), base.len())?;
-    let mut found = Pooled {
-        whole: Vec::with_capacity(rows.len()),
-        words: Vec::with_capacity(rows.len()),
-        prior: Vec::with_capacity(rows.len()),
+/// Those of each row, where the number of texts is known to the compiler.
+type Rows<'a, const T: usize> = &'a [[f64; T]];
+
+/// Call a function of rows with the sums of as many texts as there are.
+macro_rules! with_rows {
+    ($found:expr, $function:ident($($argument:expr),*)) => {
+        match $found.texts {
+            0 => $function::<1>(&[], $($argument),*),
+            1 => $function::<1>($found.sums.as_chunks().0, $($argument),*),
+            2 => $function::<2>($found.sums.as_chunks().0, $($argument),*),
+            3 => $function::<3>($found.sums.as_chunks().0, $($argument),*),
+            4 => $function::<4>($found.sums.as_chunks().0, $($argument),*),
+            _ => $function::<TEXTS_MAX>($found.sums.as_chunks().0, $($argument),*),
+        }
     };
-    for (row, base) in rows.iter().zip(base) {
-        let (whole, words) = match usize::try_from(*row) {
-            Ok(at) if at < count && lines > 0 => {
-                let whole = sums[at];
-                let parts = (1..lines).map(|line| sums[line * count + at]);
-                let best = parts.reduce(f64::max);
-                let added = best.map_or(0.0, |best| shares.part * best.min(whole));
-                (whole, whole + added)
-            }
-            Ok(_) => {
-                let (start, end) = (*row, row.saturating_add(1));
-                return Err(Error::Range { start, end });
-            }
-            Err(_) => (0.0, 0.0),
-        };
-        found.whole.push(whole);
-        found.words.push(words);
-        found.prior.push(base + shares.weight * words);
+}
+
+impl RowSums<'_> {
+    /// What the whole request gives to rows; where it has parts, also `part_share` times what the
+    /// best of them gives, as far as the whole gives as much. A row below 0 has no words.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Range`] for a row beyond the sums.
+    pub fn pooled(&self, rows: &[i64], part_share: f64) -> Result<Vec<f64>> {
+        with_rows!(self, pooled(rows, part_share))
     }
-    Ok(found)
+
+    /// Weigh the pooled words of groups, and add their bases.
+    ///
+    /// The row of a group is its place among the sums. One pass over the groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] if there are not as many bases as rows; [`Error::Range`] for a row beyond
+    /// the sums.
+    ///
+    /// ```
+    /// # use openviking_core::lexical::RowSums;
+    /// let found = RowSums { sums: &[8.0, 4.0, 2.0, 4.0], texts: 2 };
+    /// assert_eq!(found.prior(&[1, -1, 0], &[0.5, 0.5, 0.0], 0.25, 0.5)?, [1.75, 0.5, 4.5]);
+    /// # Ok::<(), openviking_core::Error>(())
+    /// ```
+    pub fn prior(
+        &self,
+        rows: &[i64],
+        base: &[f64],
+        part_share: f64,
+        weight: f64,
+    ) -> Result<Vec<f64>> {
+        same_length("base", rows.len(), base.len())?;
+        let mut prior = self.pooled(rows, part_share)?;
+        for (words, base) in prior.iter_mut().zip(base) {
+            *words = base + weight * *words;
+        }
+        Ok(prior)
+    }
+
+    /// The rank of each of the `wanted` groups by what the whole request gives, from 1; none for a
+    /// group to which it gives nothing.
+    ///
+    /// Before a group come those that get more, and of equal ones those with a lower key. One pass
+    /// over the groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] if there are not as many keys as rows; [`Error::Range`] for a group beyond
+    /// these, or a row beyond the sums.
+    ///
+    /// ```
+    /// # use openviking_core::lexical::RowSums;
+    /// let found = RowSums { sums: &[0.5, 2.0, 0.0], texts: 1 };
+    /// let ranks = found.ranks(&[0, 1, 0, 2], &[7, 8, 3, 1], &[0, 2, 1, 3])?;
+    /// assert_eq!(ranks, [Some(3), Some(2), Some(1), None]);
+    /// # Ok::<(), openviking_core::Error>(())
+    /// ```
+    pub fn ranks(&self, rows: &[i64], keys: &[i64], wanted: &[i64]) -> Result<Vec<Option<usize>>> {
+        same_length("keys", rows.len(), keys.len())?;
+        with_rows!(self, ranks(rows, keys, wanted))
+    }
 }
 
-/// The rank of each of the `wanted` places by its score, from 1; none for a score of 0 or less.
-///
-/// Before a score come the higher ones, and of equal ones those with a lower key. One pass over all
-/// scores, and one for each place over those that are as high as the lowest score wanted.
-///
-/// # Errors
-///
-/// [`Error::Length`] if there are not as many keys as scores; [`Error::Range`] for a place beyond
-/// them.
-///
-/// ```
-/// # use openviking_core::lexical::ranks;
-/// let found = ranks(&[0.5, 2.0, 0.5, 0.0], &[7, 8, 3, 1], &[0, 2, 1, 3])?;
-/// assert_eq!(found, [Some(3), Some(2), Some(1), None]);
-/// # Ok::<(), openviking_core::Error>(())
-/// ```
-pub fn ranks(scores: &[f64], keys: &[i64], wanted: &[i64]) -> Result<Vec<Option<usize>>> {
-    same_length("keys", scores.len(), keys.len())?;
-    let own = |place: &i64| {
-        let range = [*place, place.saturating_add(1)];
-        Ok((slice(scores, range)?[0], slice(keys, range)?[0]))
-    };
-    let wanted: Vec<(f64, i64)> = wanted.iter().map(own).collect::<Result<_>>()?;
-    let positive = wanted
-        .iter()
-        .map(|(score, _)| *score)
-        .filter(|score| *score > 0.0);
-    let floor = positive.fold(f64::INFINITY, f64::min);
-    let rivals: Vec<(f64, i64)> = scores
-        .iter()
-        .copied()
-        .zip(keys.iter().copied())
-        .filter(|(score, _)| *score >= floor)
-        .collect();
-    let rank = |(score, key): &(f64, i64)| {
-        let before =
-            |other: &&(f64, i64)| other.0 > *score || (other.0 >= *score && other.1 < *key);
-        (*score > 0.0).then(|| 1 + rivals.iter().filter(before).count())
-    };
-    Ok(wanted.iter().map(rank).collect())
+/// The sums of a row; none for one below 0.
+fn of<const T: usize>(sums: Rows<'_, T>, row: i64) -> Result<Option<&[f64; T]>> {
+    match usize::try_from(row) {
+        Ok(at) => sums.get(at).ok_or(beyond(row)).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+fn pooled<const T: usize>(sums: Rows<'_, T>, rows: &[i64], part_share: f64) -> Result<Vec<f64>> {
+    let mut pooled = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(sums) = of(sums, *row)? else {
+            pooled.push(0.0);
+            continue;
+        };
+        let best = sums[1..].iter().copied().reduce(f64::max);
+        let whole = sums[0];
+        pooled.push(whole + best.map_or(0.0, |best| part_share * best.min(whole)));
+    }
+    Ok(pooled)
+}
+
+fn ranks<const T: usize>(
+    sums: Rows<'_, T>,
+    rows: &[i64],
+    keys: &[i64],
+    wanted: &[i64],
+) -> Result<Vec<Option<usize>>> {
+    let mut stands = Vec::with_capacity(wanted.len());
+    for (place, group) in wanted.iter().enumerate() {
+        let at = usize::try_from(*group).ok();
+        let (row, key) = at
+            .and_then(|at| rows.get(at).copied().zip(keys.get(at).copied()))
+            .ok_or(beyond(*group))?;
+        if let Some(sums) = of(sums, row)?.filter(|sums| sums[0] > 0.0) {
+            stands.push((sums[0], key, place));
+        }
+    }
+    stands.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
+    // How many groups come before each of these, but not before the one ahead of it.
+    let mut before = vec![0; stands.len() + 1];
+    let floor = stands.last().map_or(f64::INFINITY, |last| last.0);
+    for (row, key) in rows.iter().zip(keys) {
+        let score = of(sums, *row)?.map_or(0.0, |sums| sums[0]);
+        if score >= floor {
+            let comes_before = |(wanted, other, _): &&(f64, i64, usize)| {
+                score > *wanted || (score >= *wanted && key < other)
+            };
+            before[stands.len() - stands.iter().rev().take_while(comes_before).count()] += 1;
+        }
+    }
+    let mut ranks = vec![None; wanted.len()];
+    let mut rank = 1;
+    for ((_, _, place), before) in stands.iter().zip(before) {
+        rank += before;
+        ranks[*place] = Some(rank);
+    }
+    Ok(ranks)
+}
+
+fn beyond(row: i64) -> Error {
+    let (start, end) = (row, row.saturating_add(1));
+    Error::Range { start, end }
 }
 
 #[cfg(test)]
@@ -128,14 +166,12 @@ mod tests {
 
     use super::*;
 
-    const SHARES: Shares = Shares {
-        part: 0.2,
-        weight: 0.01,
-    };
-
     proptest! {
         #[test]
-        fn a_rank_is_one_more_than_what_comes_before(scores in prop::collection::vec(0..4_u8, 1..30)) {
+        fn a_rank_is_one_more_than_what_comes_before(
+            scores in prop::collection::vec(0..4_u8, 1..30),
+            texts in 1..=TEXTS_MAX,
+        ) {
             let keys: Vec<i64> = (0..).map(|at: i64| at * 7 % 31).take(scores.len()).collect();
             let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
             let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -146,40 +182,66 @@ mod tests {
                 .zip(1..)
                 .map(|(at, rank)| (scores[*at] > 0.0).then_some(rank))
                 .collect();
-            prop_assert_eq!(ranks(&scores, &keys, &wanted)?, expected);
+            // The sums of parts, which do not count.
+            let sums: Vec<f64> = scores
+                .iter()
+                .flat_map(|score| [*score, 9.0, 9.0, 9.0, 9.0].into_iter().take(texts))
+                .collect();
+            let rows: Vec<i64> = (0..).take(scores.len()).collect();
+            let found = RowSums { sums: &sums, texts };
+            prop_assert_eq!(found.ranks(&rows, &keys, &wanted)?, expected.clone());
+            for (group, rank) in wanted.iter().zip(expected) {
+                prop_assert_eq!(found.ranks(&rows, &keys, &[*group])?, [rank]);
+            }
         }
 
         #[test]
         fn words_are_the_whole_and_a_share_of_the_best_part(
-            sums in prop::collection::vec(0.0..30.0_f64, 12),
-            lines in 1..4_usize,
+            sums in prop::collection::vec(0.0..30.0_f64, 60),
+            texts in 1..=TEXTS_MAX,
         ) {
-            let count = 12 / lines;
+            let count = 60 / texts;
             let rows: Vec<i64> = (-1..).take(count + 1).collect();
-            let found = pool(&sums, count, &rows, &vec![0.5; count + 1], SHARES)?;
-            prop_assert_eq!((found.whole[0], found.words[0], found.prior[0]), (0.0, 0.0, 0.5));
-            for at in 0..count {
-                let whole = sums[at];
-                let best = (1..lines).map(|line| sums[line * count + at]).fold(0.0, f64::max);
-                let words = whole + SHARES.part * best.min(whole);
-                prop_assert_eq!(found.whole[at + 1].to_bits(), whole.to_bits());
-                prop_assert_eq!(found.words[at + 1].to_bits(), words.to_bits());
-                let prior = 0.5 + SHARES.weight * words;
-                prop_assert_eq!(found.prior[at + 1].to_bits(), prior.to_bits());
+            let found = RowSums { sums: &sums, texts };
+            let pooled = found.pooled(&rows, 0.25)?;
+            let prior = found.prior(&rows, &vec![0.5; count + 1], 0.25, 0.01)?;
+            prop_assert_eq!((pooled[0], prior[0]), (0.0, 0.5));
+            for (at, sums) in sums.chunks_exact(texts).enumerate() {
+                let best = sums[1..].iter().copied().fold(0.0, f64::max);
+                let words = sums[0] + 0.25 * best.min(sums[0]);
+                prop_assert_eq!(pooled[at + 1].to_bits(), words.to_bits());
+                prop_assert_eq!(prior[at + 1].to_bits(), (0.5 + 0.01 * words).to_bits());
             }
         }
     }
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        assert!(pool(&[1.0; 5], 2, &[0], &[0.0], SHARES).is_err());
-        assert!(pool(&[1.0; 4], 2, &[0], &[], SHARES).is_err());
-        let beyond = Err(Error::Range { start: 2, end: 3 });
-        assert_eq!(pool(&[1.0; 4], 2, &[2], &[0.0], SHARES), beyond);
-        let nothing = pool(&[], 0, &[0], &[0.0], SHARES);
-        assert_eq!(nothing, Err(Error::Range { start: 0, end: 1 }));
-        assert!(ranks(&[1.0], &[], &[]).is_err());
-        let beyond = Err(Error::Range { start: 1, end: 2 });
-        assert_eq!(ranks(&[1.0], &[1], &[1]), beyond);
+        let found = RowSums {
+            sums: &[1.0; 4],
+            texts: 2,
+        };
+        assert!(found.prior(&[0], &[], 0.0, 0.0).is_err());
+        assert_eq!(
+            found.pooled(&[2], 0.0),
+            Err(Error::Range { start: 2, end: 3 })
+        );
+        assert!(found.ranks(&[0], &[], &[]).is_err());
+        for wanted in [1, -1] {
+            let (start, end) = (wanted, wanted + 1);
+            assert_eq!(
+                found.ranks(&[0], &[0], &[wanted]),
+                Err(Error::Range { start, end })
+            );
+        }
+        assert_eq!(
+            found.ranks(&[2], &[0], &[]),
+            Err(Error::Range { start: 2, end: 3 })
+        );
+        let nothing = RowSums {
+            sums: &[],
+            texts: 0,
+        };
+        assert_eq!(nothing.pooled(&[-1], 0.5), Ok(vec![0.0]));
     }
 }

@@ -46,15 +46,6 @@ pub fn numbers<'py, T: Element>(
     borrow::<T, Ix1>(argument, expected, value)
 }
 
-/// Borrow `value` as a two-dimensional array of another kind of number.
-pub fn numbers2<'py, T: Element>(
-    argument: &str,
-    expected: &str,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<PyReadonlyArray<'py, T, Ix2>> {
-    borrow::<T, Ix2>(argument, expected, value)
-}
-
 /// Borrow `value` as a C-ordered (n, 2) int64 array.
 pub fn ranges<'py>(value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray<'py, i64, Ix2>> {
     borrow::<i64, Ix2>("ranges", "a C-ordered (n, 2) int64 array", value)

@@ -100,17 +100,15 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "__all__",
         [
             "MappedRows",
+            "Matches",
+            "Postings",
             "RowSet",
             "Signs",
+            "Word",
             "cpu_level",
             "encode",
             "normalize",
             "plan_batches",
-            "pool_words",
-            "posting_ranges",
-            "posting_sums",
-            "posting_words",
-            "rank_places",
             "search",
         ],
     )?;
@@ -119,12 +117,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(normalize, module)?)?;
     module.add_function(wrap_pyfunction!(plan_batches, module)?)?;
     module.add_function(wrap_pyfunction!(search, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::pool_words, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::posting_ranges, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::posting_sums, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::posting_words, module)?)?;
-    module.add_function(wrap_pyfunction!(sparse::rank_places, module)?)?;
     module.add_class::<mapped::MappedRows>()?;
     module.add_class::<mapped::Signs>()?;
+    module.add_class::<sparse::Matches>()?;
+    module.add_class::<sparse::Postings>()?;
+    module.add_class::<sparse::Word>()?;
     module.add_class::<rowset::RowSet>()
 }

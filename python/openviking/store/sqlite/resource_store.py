@@ -11,7 +11,7 @@ from openviking.errors import StoreError
 from openviking.store.lexicon import Lexicon
 from openviking.store.resources import FoundResource, StoredResource
 from openviking.store.sqlite import resource_facts, resource_vectors, resources
-from openviking.store.sqlite.stems import query_stems
+from openviking.store.sqlite.stems import query_words
 from openviking.store.sqlite.values import checked_text, mapping_to_json, to_microseconds
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class SqliteResources:
 
     def match(self, query: str, limit: int) -> WordMatches:
         """Return lexical hits among the newest versions; their ids are numbers as text."""
-        return self._words().match([query_stems(query)], limit)
+        return self._words().match([query_words(query)], limit)
 
     def load_words(self) -> None:
         """Read into memory now what the first search would otherwise wait for."""

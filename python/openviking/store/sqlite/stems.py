@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import threading
 from functools import lru_cache
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 import apsw
 
+from openviking.store.bags import word_hash
 from openviking.store.words import (
+    FUNCTION_WORDS,
     QUERY_CHARS_MAX,
     QUERY_TERMS_MAX,
     identifier_forms,
     query_terms,
+    token_terms,
 )
+from openviking.vectors.postings import Word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,27 +71,40 @@ def skill_stems(skill: Skill) -> list[list[str]]:
 
 
 @lru_cache(maxsize=8192)
-def _stem(term: str) -> str | None:
-    """Return the stem of one word of a query; remembered, for queries share their words."""
+def _word(term: str) -> Word | None:
+    """Return a term of a query as a word, if it has a stem; remembered, for queries share them."""
     found = stems(term)
-    return found[0] if found else None
+    if not found:
+        return None
+    return Word(term, found[0], word_hash(found[0]), is_content=term not in FUNCTION_WORDS)
 
 
-def query_stems(query: str) -> dict[str, str]:
-    """Map each word of *query* to its stem."""
-    return {term: stem for term in query_terms(query) if (stem := _stem(term)) is not None}
+@lru_cache(maxsize=8192)
+def _words_of(token: str) -> tuple[Word, ...]:
+    """Return the words of what stands between white space; remembered for the same reason."""
+    return tuple([word for term in token_terms(token) if (word := _word(term)) is not None])
 
 
-def request_stems(query: str, parts: Sequence[str]) -> list[dict[str, str]]:
-    """Return :func:`query_stems` of a query and of each of its parts, which together are all of it.
+def query_words(query: str) -> list[Word]:
+    """Return the distinct words of *query* that have a stem, in order."""
+    if query.isascii():
+        # What query_terms says of such a text, token by token.
+        words: dict[Word, None] = {}
+        for token in query[:QUERY_CHARS_MAX].split():
+            for found in _words_of(token):
+                words[found] = None
+        return list(words)[:QUERY_TERMS_MAX]
+    return [word for term in query_terms(query) if (word := _word(term)) is not None]
+
+
+def request_words(query: str, parts: Sequence[str]) -> list[list[Word]]:
+    """Return :func:`query_words` of a query and of each of its parts, which together are all of it.
 
     Its words are theirs, and looked for once.
     """
-    of_parts = [query_stems(part) for part in parts]
+    of_parts = [query_words(part) for part in parts]
     if not parts or not query.isascii() or len(query) > QUERY_CHARS_MAX:
         # Of scripts without spaces, pairs of characters follow behind all words of a text.
-        return [query_stems(query), *of_parts]
-    whole: dict[str, str] = {}
-    for stems_of_part in of_parts:
-        whole.update(stems_of_part)
-    return [dict(islice(whole.items(), QUERY_TERMS_MAX)), *of_parts]
+        return [query_words(query), *of_parts]
+    whole = dict.fromkeys(chain.from_iterable(of_parts))
+    return [list(whole)[:QUERY_TERMS_MAX], *of_parts]

@@ -12,7 +12,7 @@ from openviking.store.sqlite.conversations import SqliteConversations
 from openviking.store.sqlite.database import BUSY_TIMEOUT_S, Database
 from openviking.store.sqlite.memories import SqliteMemories
 from openviking.store.sqlite.resource_store import SqliteResources
-from openviking.store.sqlite.stems import request_stems
+from openviking.store.sqlite.stems import request_words
 from openviking.store.sqlite.values import checked_text, to_microseconds
 from openviking.types import Namespace, NewMessage
 
@@ -187,7 +187,7 @@ class SqliteStore:
 
     def match_skills(self, query: str, limit: int = 0, *, parts: Sequence[str] = ()) -> WordMatches:
         """Return bm25 over all fields of all skills by a query and its parts, and the best."""
-        return self._lexicon.match(request_stems(query, parts), limit)
+        return self._lexicon.match(request_words(query, parts), limit)
 
     def count_skill_use(self, skill_id: str) -> int:
         """Add one to ``usage_count`` and return the new value; raises NotFoundError."""
