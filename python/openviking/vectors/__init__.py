@@ -229,7 +229,10 @@ class RowSet:
         with the row at position 0 and *m* the highest with any row; *m* if there is no such row. A
         group's meaning is what the first query gets, plus *part_share* times what the best of the
         other queries gets beyond that; its score is its meaning plus its prior. Cosines are float32
-        as in `search`, everything else is float64 in that order: the same as scoring every row.
+        as in `search`, everything else is float64 in that order: the same as scoring every row. Of
+        at least 512 columns and more than a hundred groups, those to be scored are chosen by one
+        bit per number of the rows turned at random: a group that is just among the wanted ones is
+        missed once in thirty thousand times.
 
         Args:
             queries: (q, dim) float32, C order, unit length or zero: a request, then its parts.
@@ -243,7 +246,8 @@ class RowSet:
 
         Returns:
             The best *k* by score and the best *near* by meaning, or as many as there are. The first
-            search after a change sorts the ids.
+            search of a set turns its rows, which takes some 8 us each and 136 bytes; the first
+            after a change sorts the ids.
 
         Raises:
             ShapeError: wrong rank, width, dtype, length or memory order; a query that is not

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use openviking_core::rowset::Staged;
+use openviking_core::Staged;
 use openviking_core::simd::{Line, Planes};
 use openviking_core::{Kernels, Matrix, RowSet, normalize, search};
 

@@ -80,7 +80,6 @@ impl RowSet {
         self.fitted_rows = self.len();
         if codes.mean_square_residual() <= RESIDUAL_MAX {
             self.codes = RowCodes::Along(codes);
-            self.forget_grouping();
         }
         true
     }

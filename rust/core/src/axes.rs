@@ -16,7 +16,7 @@ use crate::simd::{Kernels, LANES, Line};
 pub const KEPT: usize = 384;
 /// The first of them, which a search for rows reads of every row.
 pub const HEAD: usize = 256;
-/// The first of these, which a search for groups reads of every row; each level has so many more.
+/// Each level of a search has so many more than the one before.
 pub const PART: usize = 128;
 /// Narrower rows are scanned in full as quickly.
 pub const DIM_MIN: usize = 2 * HEAD;

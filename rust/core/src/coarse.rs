@@ -100,7 +100,7 @@ pub fn nearest(
 }
 
 /// A query in signed bytes.
-struct SignQuery {
+pub(crate) struct SignQuery {
     lines: Vec<Line>,
     sum: i32,
     step: f32,
@@ -108,7 +108,7 @@ struct SignQuery {
 }
 
 impl SignQuery {
-    fn new(query: &[f32], kernels: Kernels) -> Self {
+    pub(crate) fn new(query: &[f32], kernels: Kernels) -> Self {
         let step = kernels.max_abs(query) / f32::from(CODE_MAX);
         let mut rounded = vec![0; query.len().next_multiple_of(LANES)];
         kernels.round_into(query, step, CODE_MAX, &mut rounded[..query.len()]);
@@ -122,6 +122,18 @@ impl SignQuery {
         }
     }
 
+    /// The products with the signs of rows, at most [`BLOCK`].
+    pub(crate) fn products_into(&self, words: &[u64], products: &mut [f32]) {
+        let mut sums = [0; BLOCK];
+        let sums = &mut sums[..products.len()];
+        self.kernels.sign_sums_into(&self.lines, words, sums);
+        for (product, sum) in products.iter_mut().zip(sums) {
+            #[expect(clippy::cast_precision_loss, reason = "below 2^24 for any DIM_MAX")]
+            let signed = (2 * *sum - self.sum) as f32;
+            *product = self.step * signed;
+        }
+    }
+
     fn scan(
         &self,
         signs: Signs<'_>,
@@ -130,22 +142,20 @@ impl SignQuery {
         alive: &[u64],
         best: &mut Survivors,
     ) {
-        let mut sums = [0; BLOCK];
+        let mut estimates = [0.0; BLOCK];
         for start in rows.clone().step_by(BLOCK) {
             let end = rows.end.min(start + BLOCK);
-            let words = &signs.words[start * signs.width..end * signs.width];
-            self.kernels
-                .sign_sums_into(&self.lines, words, &mut sums[..end - start]);
-            let mut estimates = [f32::NEG_INFINITY; BLOCK];
-            let factors = &signs.factors[start..end];
-            for ((estimate, factor), sum) in estimates.iter_mut().zip(factors).zip(sums) {
-                #[expect(clippy::cast_precision_loss, reason = "below 2^24 for any DIM_MAX")]
-                let product = (2 * sum - self.sum) as f32;
-                *estimate = base + factor * self.step * product;
+            let estimates = &mut estimates[..end - start];
+            self.products_into(
+                &signs.words[start * signs.width..end * signs.width],
+                estimates,
+            );
+            for (estimate, factor) in estimates.iter_mut().zip(&signs.factors[start..end]) {
+                *estimate = base + factor * *estimate;
             }
             let floor = best.floor();
             let mut interesting = 0_u64;
-            for (place, estimate) in estimates[..end - start].iter().enumerate() {
+            for (place, estimate) in estimates.iter().enumerate() {
                 interesting |= u64::from(*estimate >= floor) << place;
             }
             for place in bits(interesting) {

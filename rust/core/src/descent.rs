@@ -3,10 +3,9 @@
 use crate::axes::{HEAD, PART};
 use crate::error::Result;
 use crate::funnel::{AxisCodes, AxisQuery, LEVELS};
-use crate::levels::dots_into;
 use crate::mask::{BLOCK, bits};
 use crate::parallel::in_parts;
-use crate::scan::Pass;
+use crate::scan::{Pass, dots_into};
 use crate::simd::Bound;
 use crate::survivors::{Survivors, rescore};
 use crate::topk::TopK;

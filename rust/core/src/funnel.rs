@@ -8,14 +8,12 @@
 //! `+ d / (1 - d) * |h| * |p|`, because `q . x = q' . x' + h' (H H')^-1 p`.
 //!
 //! `|x'|^2 <= |x|^2 - |p|^2 / (1 + d)`, for `q'` likewise. A row keeps `|x'| + LEAN * |e|` of each
-//! level, and a query multiplies it by the larger of `|q'|` and `|h| / LEAN`. A search for rows then
+//! level, and a query multiplies it by the larger of `|q'|` and `|h| / LEAN`. A search then
 //!
 //! 1. estimates every row at the middle level and scores the best of them in float32: the k-th of
 //!    these scores is a floor;
 //! 2. looks at the last level of each row whose upper bound reaches the floor;
 //! 3. scores in float32 those whose upper bound still reaches it, most promising first.
-//!
-//! A search for groups of rows ([`crate::groups`]) begins at the first level.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -174,11 +172,6 @@ impl AxisCodes {
         &self.residuals[level]
     }
 
-    /// What a level adds to each row.
-    pub(crate) fn parts(&self, level: usize) -> &[[Line; PART_LINES]] {
-        self.lines[level].as_chunks().0
-    }
-
     /// The lines of rows `start..end` that a level adds.
     pub(crate) fn lines(&self, level: usize, start: usize, end: usize) -> &[Line] {
         &self.lines[level][start * PART_LINES..end * PART_LINES]
@@ -224,11 +217,6 @@ impl AxisQuery {
     /// What a level multiplies with the lines that it adds.
     pub(crate) fn planes(&self, level: usize) -> Planes<'_> {
         self.codes.part(part_lines(level), self.sums[level])
-    }
-
-    /// What all levels together multiply with all lines of a row.
-    pub(crate) fn all_planes(&self) -> Planes<'_> {
-        self.codes.planes()
     }
 
     pub(crate) fn bound(&self, level: usize) -> Bound {

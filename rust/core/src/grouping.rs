@@ -1,7 +1,12 @@
 //! Rows by group: those whose ids agree but for their last sixteen bits.
 
-use crate::groups::Packed;
-use crate::levels::Levels;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::row_signs::{ChosenSigns, RowSigns};
+
+/// Places that are looked at together at most.
+pub const RUN_MAX: usize = 64;
 
 /// Bits of an id that number a row within its group.
 const POSITION_BITS: u32 = 16;
@@ -18,28 +23,23 @@ pub struct Grouping {
     starts: Vec<u32>,
     /// Ascending by id.
     places: Vec<u32>,
-    /// Per place its slot; the number of slots for a row in no group.
-    slots: Vec<u32>,
+    /// Per slot where the runs of its passages begin in `runs`; then where the last ones end.
+    run_starts: Vec<u32>,
+    /// Neighbouring places, at most [`RUN_MAX`] together.
+    runs: Vec<Range<usize>>,
+    /// How many rows there are, those in no group among them.
+    rows: usize,
     /// Per slot whether its first row has position 0.
     has_summary: Vec<bool>,
-    /// Per slot the codes of its first row.
-    firsts: Packed,
+    /// Per slot the signs of its first row; made when they are asked for.
+    first_signs: OnceLock<ChosenSigns>,
 }
 
 impl Grouping {
     /// Group rows by their ids, each of which stands once.
     ///
-    /// One sort, which is linear for ids that mostly ascend, and a copy of one row's codes per group.
-    pub fn new(ids: &[i64], levels: Levels<'_>) -> Self {
-        let mut grouping = Self::of_ids(ids);
-        let starts = &grouping.starts[..grouping.groups.len()];
-        let firsts = starts.iter().map(|at| grouping.places[*at as usize]);
-        let firsts: Vec<_> = firsts.collect();
-        grouping.firsts.extend(levels, &firsts);
-        grouping
-    }
-
-    fn of_ids(ids: &[i64]) -> Self {
+    /// One sort, which is linear for ids that mostly ascend.
+    pub fn new(ids: &[i64]) -> Self {
         let numbered = ids.iter().zip(0_u32..);
         let mut sorted: Vec<_> = numbered.filter(|(id, _)| **id >= 0).collect();
         // Finds runs, which an unstable sort does not.
@@ -48,36 +48,35 @@ impl Grouping {
             groups: Vec::new(),
             starts: Vec::new(),
             places: Vec::with_capacity(sorted.len()),
-            slots: vec![u32::MAX; ids.len()],
+            run_starts: vec![0],
+            runs: Vec::new(),
+            rows: ids.len(),
             has_summary: Vec::new(),
-            firsts: Packed::default(),
+            first_signs: OnceLock::new(),
         };
-        let mut slot = 0;
         for ((id, place), at) in sorted.into_iter().zip(0_u32..) {
             let group = id >> POSITION_BITS;
             if grouping.groups.last() != Some(&group) {
-                slot = u32::try_from(grouping.groups.len()).unwrap_or(u32::MAX);
                 grouping.groups.push(group);
                 grouping.starts.push(at);
-                grouping
-                    .has_summary
-                    .push(id & ((1 << POSITION_BITS) - 1) == 0);
+                grouping.has_summary.push(is_summary(*id));
             }
             grouping.places.push(place);
-            grouping.slots[place as usize] = slot;
         }
         let end = u32::try_from(grouping.places.len()).unwrap_or(u32::MAX);
         grouping.starts.push(end);
-        let nobody = u32::try_from(grouping.groups.len()).unwrap_or(u32::MAX);
-        for slot in &mut grouping.slots {
-            *slot = nobody.min(*slot);
-        }
+        grouping.find_runs();
         grouping
     }
 
     /// How many groups have rows.
     pub fn len(&self) -> usize {
         self.groups.len()
+    }
+
+    /// Per slot the group's number, ascending.
+    pub fn groups(&self) -> &[i64] {
+        &self.groups
     }
 
     /// The number of a slot's group.
@@ -96,15 +95,51 @@ impl Grouping {
         self.has_summary[slot as usize]
     }
 
-    /// Per slot the codes of its first row.
-    pub fn firsts(&self) -> &Packed {
-        &self.firsts
+    /// Per slot the signs of its first row, which are among those of all rows.
+    pub fn first_signs(&self, all: &RowSigns) -> &ChosenSigns {
+        self.first_signs
+            .get_or_init(|| all.chosen(&self.first_places()))
     }
 
-    /// The slot of each place; the number of slots for a row in no group.
-    pub fn slots(&self) -> &[u32] {
-        &self.slots
+    fn first_places(&self) -> Vec<u32> {
+        let starts = &self.starts[..self.groups.len()];
+        starts.iter().map(|at| self.places[*at as usize]).collect()
     }
+
+    /// How many rows there are, those in no group among them.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The places of a slot's rows but for one at position 0.
+    pub fn passages(&self, slot: u32) -> &[u32] {
+        &self.places(slot)[usize::from(self.has_summary(slot))..]
+    }
+
+    /// The same as ranges of at most [`RUN_MAX`] places.
+    pub fn runs(&self, slot: u32) -> &[Range<usize>] {
+        let slot = slot as usize;
+        &self.runs[self.run_starts[slot] as usize..self.run_starts[slot + 1] as usize]
+    }
+
+    fn find_runs(&mut self) {
+        for slot in (0_u32..).take(self.groups.len()) {
+            let begin = self.starts[slot as usize] as usize + usize::from(self.has_summary(slot));
+            let places = &self.places[begin..self.starts[slot as usize + 1] as usize];
+            let neighbours = places.chunk_by(|one, next| one + 1 == *next);
+            for run in neighbours.flat_map(|run| run.chunks(RUN_MAX)) {
+                let start = run[0] as usize;
+                self.runs.push(start..start + run.len());
+            }
+            let end = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
+            self.run_starts.push(end);
+        }
+    }
+}
+
+/// Whether a row of a group stands at position 0.
+fn is_summary(id: i64) -> bool {
+    id & ((1 << POSITION_BITS) - 1) == 0
 }
 
 #[cfg(test)]
@@ -115,7 +150,7 @@ mod tests {
     fn rows_are_found_by_group_in_order_of_their_ids() {
         let id = |group: i64, position: i64| group << 16 | position;
         let ids = [id(7, 1), -1, id(2, 3), id(7, 0), i64::MIN, id(2, 65_535)];
-        let grouping = Grouping::of_ids(&ids);
+        let grouping = Grouping::new(&ids);
         assert_eq!(grouping.len(), 2);
         assert_eq!((grouping.group(0), grouping.group(1)), (2, 7));
         assert_eq!(grouping.places(0), [2, 5]);
@@ -124,12 +159,16 @@ mod tests {
             (grouping.has_summary(0), grouping.has_summary(1)),
             (false, true)
         );
-        assert_eq!(grouping.slots(), [1, 2, 0, 1, 2, 0]);
+        assert_eq!(
+            (grouping.passages(0), grouping.passages(1)),
+            (&[2, 5][..], &[0][..])
+        );
+        assert_eq!(grouping.rows(), 6);
     }
 
     #[test]
     fn no_rows_are_in_no_groups() {
-        assert_eq!(Grouping::of_ids(&[]).len(), 0);
-        assert_eq!(Grouping::of_ids(&[-5]).slots(), [0]);
+        assert_eq!(Grouping::new(&[]).len(), 0);
+        assert_eq!(Grouping::new(&[-5]).len(), 0);
     }
 }

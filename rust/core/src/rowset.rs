@@ -5,52 +5,21 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::grouping::Grouping;
-use crate::levels::Levels;
 use crate::mask::RowMask;
 use crate::matrix::Matrix;
 use crate::pages;
 use crate::quantize::Codes;
 use crate::row_codes::RowCodes;
+use crate::row_signs::RowSigns;
 use crate::search::{Corpus, Found, search_along};
 use crate::simd::Kernels;
-
-/// Rows that have passed every check and are quantised, ready to go into a [`RowSet`] at once.
-#[derive(Debug)]
-pub struct Staged {
-    dim: usize,
-    ids: Vec<i64>,
-    rows: Vec<f32>,
-    codes: Codes,
-}
-
-impl Staged {
-    /// Take rows of `dim` numbers for `ids`; does all work that needs no set, so that a caller can
-    /// do it before taking a lock.
-    ///
-    /// # Errors
-    /// [`Error::Dim`], [`Error::Length`], [`Error::NotFinite`], [`Error::NotUnit`],
-    /// [`Error::DuplicateId`].
-    pub fn new(ids: Vec<i64>, rows: Vec<f32>, dim: usize, kernels: Kernels) -> Result<Self> {
-        Matrix::new("vectors", &rows, ids.len(), dim)?.check_unit("vectors", kernels)?;
-        let mut sorted = ids.clone();
-        sorted.sort_unstable();
-        if let Some(pair) = sorted.array_windows().find(|[a, b]| a == b) {
-            return Err(Error::DuplicateId { id: pair[0] });
-        }
-        let codes = Codes::of(&rows, dim, kernels);
-        Ok(Self {
-            dim,
-            ids,
-            rows,
-            codes,
-        })
-    }
-}
+use crate::staged::Staged;
 
 /// Unit rows under unique ids; every change is made wholly or not at all.
 ///
-/// Memory per row: 4 bytes per column for float32, one for its code, some 40 for the id. A removed
-/// row's place is taken by the last row, so nothing leaks; memory far above the need is given back.
+/// Memory per row: 4 bytes per column for float32, one for its code, some 40 for the id, and 136 for
+/// its signs once groups have been searched for. A removed row's place is taken by the last row, so
+/// nothing leaks; memory far above the need is given back.
 ///
 /// A set that lies near a subspace can have codes along axes instead, [`crate::axes::KEPT`] bytes
 /// per row: see [`RowSet::sample`].
@@ -65,6 +34,8 @@ pub struct RowSet {
     places: HashMap<i64, u32>,
     /// Made by the first search for groups after a change.
     grouping: OnceLock<Grouping>,
+    /// Made by the first search for groups, and kept up to date from then on.
+    signs: OnceLock<RowSigns>,
     pub(crate) kernels: Kernels,
 }
 
@@ -84,6 +55,7 @@ impl RowSet {
             ids: Vec::new(),
             places: HashMap::new(),
             grouping: OnceLock::new(),
+            signs: OnceLock::new(),
             kernels,
         })
     }
@@ -171,6 +143,7 @@ impl RowSet {
             self.places = staged.ids.iter().copied().zip(0..).collect();
             self.codes = RowCodes::Plain(staged.codes);
             self.fitted_rows = 0;
+            self.signs.take();
             Staged {
                 ids: self.ids,
                 rows: self.rows,
@@ -183,12 +156,19 @@ impl RowSet {
             ids, rows, codes, ..
         } = staged;
         let codes = self.codes.of_same_kind(&rows, codes, self.kernels);
+        let mut signs = self
+            .signs
+            .get_mut()
+            .map(|own| (own.of_same_kind(&rows), own));
         for (position, &id) in ids.iter().enumerate() {
             let row = &rows[position * self.dim..(position + 1) * self.dim];
             if let Some(&place) = self.places.get(&id) {
                 let place = place as usize;
                 self.rows[place * self.dim..(place + 1) * self.dim].copy_from_slice(row);
                 self.codes.copy_from(place, &codes, position);
+                if let Some((signs, own)) = &mut signs {
+                    own.copy_from(place, signs, position);
+                }
             } else {
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -198,6 +178,9 @@ impl RowSet {
                 self.ids.push(id);
                 self.rows.extend_from_slice(row);
                 self.codes.push_from(&codes, position);
+                if let Some((signs, own)) = &mut signs {
+                    own.push_from(signs, position);
+                }
             }
         }
         Ok(())
@@ -225,6 +208,9 @@ impl RowSet {
         self.rows.copy_within(last * self.dim.., row * self.dim);
         self.rows.truncate(last * self.dim);
         self.codes.swap_remove(row);
+        if let Some(signs) = self.signs.get_mut() {
+            signs.swap_remove(row);
+        }
         self.ids.swap_remove(row);
         if let Some(moved) = self.ids.get(row) {
             self.places.insert(*moved, place);
@@ -233,26 +219,18 @@ impl RowSet {
 
     fn note_change(&mut self) {
         self.changes += 1;
-        self.forget_grouping();
-    }
-
-    /// Have the next search for groups look at rows and codes anew.
-    pub(crate) fn forget_grouping(&mut self) {
         self.grouping.take();
-    }
-
-    /// The codes of all rows.
-    pub(crate) fn levels(&self) -> Levels<'_> {
-        match &self.codes {
-            RowCodes::Plain(codes) => Levels::Plain(codes.view()),
-            RowCodes::Along(codes) => Levels::Along(codes),
-        }
     }
 
     /// The rows by group, as they are now.
     pub(crate) fn grouping(&self) -> &Grouping {
-        self.grouping
-            .get_or_init(|| Grouping::new(&self.ids, self.levels()))
+        self.grouping.get_or_init(|| Grouping::new(&self.ids))
+    }
+
+    /// The signs of all rows.
+    pub(crate) fn signs(&self) -> &RowSigns {
+        self.signs
+            .get_or_init(|| RowSigns::of(&self.rows, self.dim))
     }
 
     /// Grow by half at least, so that appending one by one stays linear, or to what is needed.
@@ -261,6 +239,9 @@ impl RowSet {
             let count = new.max(self.len() / 2);
             pages::reserve(&mut self.rows, count * self.dim);
             self.codes.reserve(count);
+            if let Some(signs) = self.signs.get_mut() {
+                signs.reserve(count);
+            }
             self.ids.reserve_exact(count);
         }
     }
@@ -268,6 +249,9 @@ impl RowSet {
     fn shrink_to(&mut self, count: usize) {
         self.rows.shrink_to(count * self.dim);
         self.codes.shrink_to(count);
+        if let Some(signs) = self.signs.get_mut() {
+            signs.shrink_to(count);
+        }
         self.ids.shrink_to(count);
         self.places.shrink_to(count);
     }

@@ -3,17 +3,19 @@
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::funnel::AxisCodes;
-use crate::levels::{SPARSE_BITS, dots_into};
 use crate::limits::UNIT_TOLERANCE;
 use crate::mask::{BLOCK, RowMask, bits};
 use crate::parallel::in_parts;
 use crate::quantize::{CodesView, QueryCodes};
-use crate::simd::Kernels;
+use crate::simd::{Kernels, Line, Planes};
 use crate::survivors::Survivors;
 use crate::topk::TopK;
 
 /// Allowed rows from which the scan over codes is the faster one.
 const CODES_FROM_ROWS: usize = 128;
+
+/// With fewer bits set than these, a block's rows are looked at one by one.
+const SPARSE_BITS: u32 = 16;
 
 /// One pass of some queries over the corpus.
 pub struct Pass<'a> {
@@ -236,6 +238,24 @@ impl Pass<'_> {
         let first = word.trailing_zeros() as usize;
         let end = BLOCK - word.leading_zeros() as usize;
         (block * BLOCK + first, block * BLOCK + end, word >> first)
+    }
+}
+
+/// The products of a query with a block's rows; where few bits are set in `word`, of these alone.
+pub fn dots_into(
+    planes: Planes<'_>,
+    lines: &[Line],
+    word: u64,
+    dots: &mut [i32],
+    kernels: Kernels,
+) {
+    if word.count_ones() >= SPARSE_BITS {
+        return kernels.code_dots_into(planes, lines, dots);
+    }
+    let width = lines.len() / dots.len();
+    for bit in bits(word) {
+        let row = &lines[bit * width..(bit + 1) * width];
+        kernels.code_dots_into(planes, row, &mut dots[bit..=bit]);
     }
 }
 

@@ -14,10 +14,10 @@ mod noise;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use openviking_core::Staged;
 use openviking_core::axes::{Axes, HEAD, KEPT};
 use openviking_core::funnel::AxisCodes;
 use openviking_core::quantize::QueryCodes;
-use openviking_core::rowset::Staged;
 use openviking_core::{Kernels, Matrix, RowSet, normalize};
 use proptest::prelude::*;
 

@@ -150,6 +150,34 @@ proptest! {
     }
 
     #[test]
+    fn nibble_sums_are_those_of_the_tables(
+        (tables, codes) in (0..70_usize).prop_flat_map(|lines| {
+            (bytes(-128, 127, lines), bytes(-128, 127, lines))
+        })
+    ) {
+        let mut expected = [0_u16; LANES];
+        for (tables, codes) in tables.iter().zip(&codes) {
+            for place in 0..2 {
+                for (row, sum) in expected.iter_mut().enumerate() {
+                    let byte = codes.0[32 * place + row % 32];
+                    let nibble = if row < 32 { byte & 15 } else { byte >> 4 };
+                    *sum = sum.wrapping_add(u16::from(tables.0[32 * place + usize::from(nibble)]));
+                }
+            }
+        }
+        // Each table stands twice.
+        let doubled: Vec<_> = tables
+            .iter()
+            .map(|line| Line(std::array::from_fn(|at| line.0[at / 32 * 32 + at % 16])))
+            .collect();
+        for kernels in Kernels::available() {
+            let mut sums = [7; LANES];
+            kernels.nibble_sums_into(&doubled, &codes, &mut sums);
+            prop_assert_eq!(sums, expected, "{}", kernels.level());
+        }
+    }
+
+    #[test]
     fn reaching_rows_are_those_of_the_bound(
         rows in prop::collection::vec((any::<i32>(), 0.0_f32..1.0, 0.0_f32..0.1), 0..=64),
         floor in -1.0_f32..1.0,

@@ -11,9 +11,9 @@
 
 use std::collections::BTreeMap;
 
+use openviking_core::Staged;
 use openviking_core::mask::RowMask;
 use openviking_core::quantize::Codes;
-use openviking_core::rowset::Staged;
 use openviking_core::search::{Corpus, ReadRows, Rows, search_corpus};
 use openviking_core::{Error, Found, Kernels, Matrix, RowSet, normalize, plan_batches, search};
 use proptest::prelude::*;

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use numpy::{PyArray1, PyArray2};
+use openviking_core::Staged;
 use openviking_core::axes::Axes;
 use openviking_core::funnel::AxisCodes;
-use openviking_core::rowset::Staged;
 use openviking_core::{Error, GroupSearch, Kernels, Matrix, RowSet as CoreRowSet, pages};
 use pyo3::prelude::*;
 

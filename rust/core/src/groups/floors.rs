@@ -28,46 +28,6 @@ impl Floors {
         // The sum is rounded as that of the true meaning is, so it cannot fall below it.
         meaning >= self.meaning || meaning + prior >= self.score
     }
-
-    /// The meaning below which a group with this prior is not admitted.
-    fn need(self, prior: f64) -> f64 {
-        // What the sum of a meaning and a huge prior rounds away.
-        let rounding = (self.score.abs().max(prior.abs()) + 2.0) * f64::EPSILON * 4.0;
-        let need = if self.score == f64::NEG_INFINITY {
-            f64::NEG_INFINITY
-        } else {
-            self.score - prior - rounding
-        };
-        need.min(self.meaning) - ROUNDING
-    }
-
-    /// The cosine that one row of a group must have with one of the queries; `first` is at least the
-    /// cosine of the row at position 0 with that query, if there is one.
-    ///
-    /// A meaning lies between what two of the queries get, so one of these must be as high.
-    pub fn row_threshold(self, prior: f64, first: Option<f32>, passage_share: f64) -> f32 {
-        let need = self.need(prior);
-        let (base, share) = first.map_or((0.0, 1.0), |first| {
-            ((1.0 - passage_share) * f64::from(first), passage_share)
-        });
-        if base + share < need {
-            return f32::INFINITY;
-        }
-        // A smaller share would make roundings count.
-        if share < 1e-6 {
-            return f32::NEG_INFINITY;
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the step down makes up for it"
-        )]
-        let threshold = ((need - base) / share - ROUNDING) as f32;
-        // A clamped cosine of -1 hides how low it was.
-        if threshold <= -1.0 {
-            return f32::NEG_INFINITY;
-        }
-        threshold.next_down()
-    }
 }
 
 /// The `n`-th largest number; minus infinity if there are fewer.

@@ -3,10 +3,12 @@
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T1, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32,
     _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_abs_epi8,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_castps256_ps128, _mm256_castsi256_si128,
-    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256,
-    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_xor_si256,
+    _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128,
+    _mm256_castsi256_si128, _mm256_cvtepu16_epi32, _mm256_extractf128_ps, _mm256_extracti128_si256,
+    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srli_epi16,
+    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
@@ -179,4 +181,50 @@ pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals
 #[target_feature(enable = "avx2,fma")]
 pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
     scalar::sign_sums_into(query, words, out);
+}
+
+/// Rows of a block, half of them in the low nibbles.
+const HALF: usize = LANES / 2;
+
+/// Half a line has the nibbles of one place; sums of 16 bits wrap, and what wrapped is taken back.
+#[target_feature(enable = "avx2,fma")]
+pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES]) {
+    let nibble = _mm256_set1_epi8(0x0F);
+    // Per nibble: both bytes of each pair together, and the odd ones alone.
+    let mut sums = [[_mm256_setzero_si256(); 2]; 2];
+    for (tables, codes) in tables.iter().zip(codes) {
+        for (table, codes) in load_line(tables).into_iter().zip(load_line(codes)) {
+            let nibbles = [
+                _mm256_and_si256(codes, nibble),
+                _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble),
+            ];
+            for ([both, odd], nibbles) in sums.iter_mut().zip(nibbles) {
+                let entries = _mm256_shuffle_epi8(table, nibbles);
+                *both = _mm256_add_epi16(*both, entries);
+                *odd = _mm256_add_epi16(*odd, _mm256_srli_epi16::<8>(entries));
+            }
+        }
+    }
+    for (half, [both, odd]) in out.as_chunks_mut::<HALF>().0.iter_mut().zip(sums) {
+        let even = _mm256_sub_epi16(both, _mm256_slli_epi16::<8>(odd));
+        let sides = [
+            (_mm256_castsi256_si128(even), _mm256_castsi256_si128(odd)),
+            (
+                _mm256_extracti128_si256::<1>(even),
+                _mm256_extracti128_si256::<1>(odd),
+            ),
+        ];
+        for (out, (even, odd)) in half.as_chunks_mut::<16>().0.iter_mut().zip(sides) {
+            let even = _mm256_cvtepu16_epi32(even);
+            let odd = _mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(odd));
+            store(_mm256_or_si256(even, odd), out);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn store(numbers: __m256i, out: &mut [u16; 16]) {
+    // SAFETY: the reference covers the 32 bytes that are written; no alignment is asked for.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers) }
 }

@@ -1,20 +1,29 @@
 //! AVX-512 with VNNI: 16 float32 lanes, 64 int8 products per instruction.
 
 mod codes;
+mod nibbles;
 
 use std::arch::x86_64::{
-    __m512, _MM_HINT_T1, _mm_add_ps, _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_shuffle_ps,
-    _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm512_add_ps,
-    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_setzero_ps,
+    __m512, __m512i, _MM_HINT_T1, _mm_add_ps, _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch,
+    _mm_shuffle_ps, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    _mm512_add_ps, _mm512_castps_pd, _mm512_castps512_ps256, _mm512_extractf64x4_pd,
+    _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_setzero_ps,
 };
 
 pub use codes::{code_dots_into, reaching, sign_sums_into};
+pub use nibbles::nibble_sums_into;
 
-use super::{LANES, scalar};
+use super::{LANES, Line, scalar};
 
 /// Four accumulators cover 64 lanes and the latency of one multiply-add.
 type Sums = [__m512; 4];
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn load_line(line: &Line) -> __m512i {
+    // SAFETY: a `Line` is 64 bytes, aligned to 64.
+    unsafe { _mm512_load_si512(std::ptr::from_ref(line).cast()) }
+}
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]

@@ -265,6 +265,19 @@ impl Kernels {
         dispatch!(self, sign_sums_into(query, words, out));
     }
 
+    /// For each of 64 rows the sum of the entries that its nibbles choose, wrapping.
+    ///
+    /// A line of `tables` is two tables of 16 entries, each of them twice. The same line of `codes`
+    /// has the nibbles for the first table and then for the second: byte `i` of each half is that
+    /// of row `i` in its low nibble, and that of row `32 + i` in its high one. Exact.
+    ///
+    /// # Panics
+    /// If there are not as many lines of both.
+    pub fn nibble_sums_into(self, tables: &[Line], codes: &[Line], out: &mut [u16; LANES]) {
+        assert_eq!(tables.len(), codes.len(), "a line of tables for each line");
+        dispatch!(self, nibble_sums_into(tables, codes, out));
+    }
+
     /// The rows, at most 64, whose upper bound reaches `floor`, as bits.
     ///
     /// # Panics

@@ -2,9 +2,10 @@
 
 use std::arch::aarch64::{
     float32x4_t, int8x16_t, int32x4_t, uint8x16_t, vadd_f32, vaddq_f32, vaddq_s32, vaddvq_s32,
-    vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, veorq_u8, vfmaq_f32, vget_high_f32, vget_high_s8,
-    vget_lane_f32, vget_low_f32, vget_low_s8, vld1q_f32, vld1q_u8, vmull_s8, vpadalq_s16,
-    vpadd_f32, vreinterpretq_s8_u8, vshlq_n_s32,
+    vaddw_u8, vandq_u8, vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, veorq_u8, vfmaq_f32,
+    vget_high_f32, vget_high_s8, vget_high_u8, vget_lane_f32, vget_low_f32, vget_low_s8,
+    vget_low_u8, vld1q_f32, vld1q_u8, vmull_s8, vpadalq_s16, vpadd_f32, vqtbl1q_u8,
+    vreinterpretq_s8_u8, vshlq_n_s32, vshrq_n_u8, vst1q_u16,
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
@@ -148,4 +149,36 @@ pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals
 #[target_feature(enable = "neon")]
 pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
     scalar::sign_sums_into(query, words, out);
+}
+
+/// Rows of a block, half of them in the low nibbles.
+const HALF: usize = LANES / 2;
+
+/// A quarter of a line has the nibbles of one place for sixteen of each half of the rows.
+#[target_feature(enable = "neon")]
+pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES]) {
+    // Per half of the rows four times eight of them.
+    let mut sums = [[vdupq_n_u16(0); HALF / 8]; 2];
+    for (tables, codes) in tables.iter().zip(codes) {
+        let (tables, codes) = (tables.0.as_chunks::<16>().0, codes.0.as_chunks::<16>().0);
+        for (quarter, (table, codes)) in tables.iter().zip(codes).enumerate() {
+            let (table, codes) = (load_bytes(table), load_bytes(codes));
+            let nibbles = [vandq_u8(codes, vdupq_n_u8(0x0F)), vshrq_n_u8::<4>(codes)];
+            for (sums, nibbles) in sums.iter_mut().zip(nibbles) {
+                let entries = vqtbl1q_u8(table, nibbles);
+                let [front, back] = &mut sums.as_chunks_mut::<2>().0[quarter % 2];
+                *front = vaddw_u8(*front, vget_low_u8(entries));
+                *back = vaddw_u8(*back, vget_high_u8(entries));
+            }
+        }
+    }
+    for (out, sum) in out
+        .as_chunks_mut::<8>()
+        .0
+        .iter_mut()
+        .zip(sums.as_flattened())
+    {
+        // SAFETY: the reference covers the 16 bytes that are written; no alignment is asked for.
+        unsafe { vst1q_u16(out.as_mut_ptr(), *sum) }
+    }
 }

@@ -225,3 +225,19 @@ pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
         }
     }
 }
+
+#[inline(always)]
+pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES]) {
+    const HALF: usize = LANES / 2;
+    out.fill(0);
+    for (tables, codes) in tables.iter().zip(codes) {
+        let halves = tables.0.as_chunks::<HALF>().0.iter();
+        for (table, codes) in halves.zip(codes.0.as_chunks::<HALF>().0) {
+            for (row, code) in codes.iter().enumerate() {
+                let entry = |nibble: u8| u16::from(table[usize::from(nibble)]);
+                out[row] = out[row].wrapping_add(entry(code & 15));
+                out[HALF + row] = out[HALF + row].wrapping_add(entry(code >> 4));
+            }
+        }
+    }
+}

@@ -5,26 +5,19 @@ use std::arch::x86_64::{
     _mm_set1_epi32, _mm_storeu_si128, _mm_sub_epi32, _mm256_add_epi32, _mm256_castsi256_si128,
     _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_setzero_si256, _mm512_add_epi32,
     _mm512_add_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_load_si512, _mm512_loadu_si512,
-    _mm512_maskz_mov_epi8, _mm512_mul_ps, _mm512_reduce_add_epi32, _mm512_set1_epi8,
-    _mm512_set1_ps, _mm512_setzero_si512, _mm512_slli_epi32,
+    _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_maskz_mov_epi8,
+    _mm512_mul_ps, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_si512,
+    _mm512_slli_epi32,
 };
 
 use super::super::{Bound, Line, Planes, scalar};
-use super::load;
+use super::{load, load_line};
 
 /// How far ahead of the scan its prefetch is.
 const PREFETCH_LINES: usize = 96;
 
 /// How far ahead the prefetch of a scan over signs is.
 const PREFETCH_WORDS: usize = 256;
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn load_line(line: &Line) -> __m512i {
-    // SAFETY: a `Line` is 64 bytes, aligned to 64.
-    unsafe { _mm512_load_si512(std::ptr::from_ref(line).cast()) }
-}
 
 /// Ask for the line that the scan will reach some rows later.
 ///
