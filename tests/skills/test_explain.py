@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +69,22 @@ def test_the_weight_of_words_is_told_and_follows_what_the_words_see(stocked: Ski
     weight = (after.score - after.meaning) / after.words
     assert 2.4 * WORDS_WEIGHT < weight < 2.6 * WORDS_WEIGHT
     assert f"+ {weight:.4f} x bm25 {after.words:.2f}" in after.sum
+
+
+def test_what_a_long_request_gives_by_chance_is_told(stocked: Skills):
+    asked = " ".join(f"asked{at}" for at in range(40))
+    stocked.create(fields={"name": "atlas", "description": "Maps", "body": asked})
+    hit = explained(stocked, f"merge pdf {asked}").hits[0]
+
+    found = re.search(
+        r"meaning (.+) \+ (.+) x bm25 (.+) - (.+) by chance for its (\d+) words", hit.sum
+    )
+    assert found is not None
+    meaning, weight, bm25, taken, words = map(float, found.groups())
+    assert hit.score == pytest.approx(meaning + weight * bm25 - taken, abs=0.01)
+    assert taken > 0.02
+    assert (hit.id, words) == ("atlas", 43)
+    assert "by chance" not in explained(stocked, "merge pdf").hits[0].sum
 
 
 def test_the_passage_is_the_one_that_was_nearest(stocked: Skills):

@@ -118,7 +118,12 @@ def plain_search(
             (-cosine, row) for c in cosines for cosine, row in zip(c, rows, strict=True)
         )
     weight = scoring.words_weight(sum(map(len, bags)) / len(bags), len(told))
-    score = {i: meaning[i] + weight * bm25.get(i, 0.0) for i in meaning}
+    prior = {i: weight * bm25.get(i, 0.0) for i in sorted(visible)}
+    sizes = {
+        i: len(set(word_bag(skill_stems(store.get_skill(i))).hashes.tolist())) for i in visible
+    }
+    taken = scoring.chance_share(len(told)) * float(np.array(list(prior.values())).sum())
+    score = {i: meaning[i] + (prior[i] - taken / sum(sizes.values()) * sizes[i]) for i in meaning}
     ranked = sorted(meaning, key=lambda i: (-meaning[i], i))
     usual = encoder.encode(SENTENCES).vectors
     top = min(score, key=lambda i: (-score[i], i))
@@ -216,3 +221,32 @@ def test_words_weigh_more_where_they_see_more_and_less_where_they_are_many(
     assert scoring.words_weight(words_per_skill, request_words) == pytest.approx(
         times * WORDS_WEIGHT
     )
+
+
+def test_a_long_request_takes_a_share_for_chance_and_a_short_one_none():
+    assert [scoring.chance_share(words) for words in (0, 1, 10)] == [0.0, 0.0, 0.0]
+    assert scoring.chance_share(40) == pytest.approx(0.5)
+    assert scoring.chance_share(90) == pytest.approx(2 / 3)
+
+
+def test_of_two_skills_with_the_same_words_of_a_long_request_the_shorter_one_is_first(
+    skills: Skills,
+):
+    asked = [f"asked{at}" for at in range(40)]
+    other = [f"other{at}" for at in range(2000)]
+    skills.put(
+        [
+            # The body's length is the same, and so is every count: only its words are fewer.
+            Skill(
+                id="b-short", name="one", description="x", body=" ".join([*asked, *["y"] * 2000])
+            ),
+            Skill(id="a-long", name="one", description="x", body=" ".join([*asked, *other])),
+            *(Skill(id=f"c-{at}", name="two", description=f"z{at}") for at in range(8)),
+        ]
+    )
+
+    few = skills.rankings(" ".join(asked[:9]), k=2).fused
+    many = skills.rankings(" ".join(asked), k=2).fused
+
+    assert sorted(few) == sorted(many) == ["a-long", "b-short"]
+    assert many == ("b-short", "a-long")

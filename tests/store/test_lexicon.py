@@ -62,15 +62,15 @@ def test_many_small_changes_give_what_one_big_one_gives():
         assert ask(stepwise, query, 20) == ask(at_once, query, 20)
     sizes = [len(made.hashes) for made in current.values() if made is not None]
     for lexicon in (stepwise, at_once):
-        assert lexicon.match([[]]).words_per_text == sum(sizes) / len(sizes)
+        assert lexicon.match([[]]).sizes.mean == sum(sizes) / len(sizes)
 
 
 def test_a_lexicon_without_skills_has_no_words():
     lexicon = Lexicon()
-    assert lexicon.match([words("w")]).words_per_text == 0.0
+    assert lexicon.match([words("w")]).sizes.mean == 0.0
     lexicon.update({"a": bag(name="w")}, 0)
     lexicon.update({"a": None}, 1)
-    assert lexicon.match([words("w")]).words_per_text == 0.0
+    assert lexicon.match([words("w")]).sizes.mean == 0.0
 
 
 def test_a_change_that_arrives_late_does_not_undo_a_later_one():

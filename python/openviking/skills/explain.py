@@ -106,13 +106,13 @@ def _reasons(
     entry = ranking.snapshot.entries[skill_id]
     match = ranking.evidence.matches.of(skill_id)
     parts = _part_meanings(ranking, entry, texts, catalog)
-    weight = f"{ranking.words_weight:.4f}"
+    words_share = _words_share(ranking, entry, words)
     return Reasons(
         id=skill_id,
         score=score,
         sum="; ".join(
             (
-                f"score {score:.3f} = meaning {meaning:.3f} + {weight} x bm25 {words:.2f}",
+                f"score {score:.3f} = meaning {meaning:.3f} + {words_share}",
                 *_meaning_sums(meaning, parts),
                 *_words_sum(ranking.evidence, skill_id, words),
             )
@@ -124,6 +124,15 @@ def _reasons(
         fields=() if match is None else match.fields,
         passage=_passage_text(entry, found.rows[place], store),
     )
+
+
+def _words_share(ranking: Ranking, entry: Entry, words: float) -> str:
+    """Write what the words of a skill give to its score."""
+    share = f"{ranking.words_weight:.4f} x bm25 {words:.2f}"
+    if not ranking.chance:
+        return share
+    size = int(ranking.scope.word_counts(ranking.evidence.matches)[entry.group])
+    return f"{share} - {ranking.chance * size:.3f} by chance for its {size} words"
 
 
 def _part_meanings(

@@ -78,6 +78,7 @@ class Ranking(NamedTuple):
         scope: those that may be returned.
         rows: (g,) int64 of each group in the lexicon, -1 for one that may not be returned.
         words_weight: what one point of them adds to a meaning.
+        chance: score that each word of a skill gets by chance, which is taken off.
         found: the best by score and by meaning.
         order: places in ``found`` of the skills that are near enough, best first.
         best_meaning: of the skill with the highest score, -1 if there is none.
@@ -90,6 +91,7 @@ class Ranking(NamedTuple):
     scope: Scope
     rows: NDArray[np.int64]
     words_weight: float
+    chance: float
     found: Candidates
     order: Sequence[int]
     best_meaning: float
@@ -184,7 +186,7 @@ def rank_skills(
 ) -> Ranking:
     """Find the best *k* skills and the *near* by meaning, and judge whether the query fits any."""
     matches = evidence.matches
-    weight = scoring.words_weight(matches.words_per_text, matches.term_count)
+    weight = scoring.words_weight(matches.sizes.mean, matches.term_count)
     while True:
         snapshot = catalog.snapshot
         scope = snapshot.scope(category)
@@ -192,6 +194,7 @@ def rank_skills(
         prior = matches.found.prior(
             rows, scope.base, part_share=scoring.PART_WORDS_SHARE, weight=weight
         )
+        chance = _take_chance(prior, matches, scope)
         groups = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
         if groups is not None:
             break
@@ -208,7 +211,30 @@ def rank_skills(
         snapshot.usual_best(background),
         background.resemblance(evidence.vectors[0]),
     )
-    return Ranking(evidence, snapshot, scope, rows, weight, found, order, best, best_words, fitness)
+    return Ranking(
+        evidence,
+        snapshot,
+        scope,
+        rows,
+        weight,
+        chance,
+        found,
+        order,
+        best,
+        best_words,
+        fitness,
+    )
+
+
+def _take_chance(prior: NDArray[np.float64], matches: WordMatches, scope: Scope) -> float:
+    """Take from *prior* (g,) what words give by chance; return that for one word of a skill."""
+    share = scoring.chance_share(matches.term_count)
+    if not share:
+        return 0.0
+    counts = scope.word_counts(matches)
+    chance = share * float(prior[scope.groups].sum()) / max(1.0, float(counts.sum()))
+    prior -= chance * counts
+    return chance
 
 
 def best_signals(found: Candidates, words_of: Callable[[int], float]) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Every weight and threshold of skill search, with its reason, and the sum of both signals.
 
-The score of a skill for a query is ``meaning + words_weight * bm25``:
+The score of a skill for a query is ``meaning + words_weight * (bm25 - chance)``:
 
 - *meaning* is the cosine of the query with the skill's summary; if another passage of the skill is
   nearer, half of its lead is added. A long body has more passages and so more chances of a lucky
@@ -9,6 +9,7 @@ The score of a skill for a query is ``meaning + words_weight * bm25``:
 - *bm25* is that of the words, see retrieval/fusion.py. For a request of several sentences a share
   of what its best part gets is added. What one point counts depends on how much of the skills the
   words see and on how many words the request has: see ``words_weight``.
+- *chance* is what a skill of its length gets from a long request by chance: see ``chance_share``.
 
 ``openviking eval`` measures this sum beside words and vectors alone. It is flat about these values:
 a third more or less of one of them moves nDCG@10 by 0.01 or less on most sets that were tried, by
@@ -81,6 +82,24 @@ def meaning_score(summary: float, best_passage: float) -> float:
     return summary + PASSAGE_SHARE * max(0.0, best_passage - summary)
 
 
+def chance_share(request_words: int) -> float:
+    """Return the share of a collection's mean bm25 that is taken for chance, for one request.
+
+    A long request tells of a job, and its many words stand a little everywhere. What the mean skill
+    gets from it is hardly more than chance, and the more words a skill has, the more of that: in
+    proportion to its different words it is taken off. The slope of a field's length in bags.py was
+    set for words that a request hinges on; of a few words nothing is taken. The share follows how
+    much of a request's words is repetition, so there is no constant of its own.
+    """
+    return 1.0 - 1.0 / _repetition(request_words)
+
+
+def _repetition(request_words: int) -> float:
+    """Return how many times the words of a request say the same: 1 for few."""
+    repetition: float = max(1.0, request_words / REQUEST_WORDS) ** REQUEST_POWER
+    return repetition
+
+
 def words_weight(words_per_skill: float, request_words: int) -> float:
     """Return what one bm25 point adds to a cosine, for one request and one collection.
 
@@ -94,8 +113,7 @@ def words_weight(words_per_skill: float, request_words: int) -> float:
         request_words: words of the request that tell something.
     """
     seen: float = max(1.0, words_per_skill / SHORT_TEXT_WORDS) ** SEEN_POWER
-    repeated: float = max(1.0, request_words / REQUEST_WORDS) ** REQUEST_POWER
-    return WORDS_WEIGHT * seen / repeated
+    return WORDS_WEIGHT * seen / _repetition(request_words)
 
 
 def fit_evidence(best: float, best_words: float, usual_best: float, resemblance: float) -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openviking.retrieval.background import Background, BestCosines
+    from openviking.store.matches import WordMatches
     from openviking.store.rows import RowTable
     from openviking.types import RowIds, Skill, Vectors
 
@@ -98,6 +99,7 @@ class Scope:
     ids: tuple[str, ...]
     unread: NDArray[np.int64]
     _lexicon_rows: list[tuple[RowTable, NDArray[np.int64]]] = field(default_factory=list)
+    _word_counts: list[tuple[RowTable, NDArray[np.float64]]] = field(default_factory=list)
 
     def lexicon_rows(self, row_of: RowTable) -> NDArray[np.int64]:
         """Return where the words of each group stand, (g,); -1 for groups that are not returned.
@@ -111,6 +113,18 @@ class Scope:
         rows[self.groups] = row_of.rows(self.ids)
         self._lexicon_rows[:] = [(row_of, rows)]
         return rows
+
+    def word_counts(self, matches: WordMatches) -> NDArray[np.float64]:
+        """Return how many different words each group has, (g,); 0 for groups not returned.
+
+        Remembered likewise.
+        """
+        for known, counts in self._word_counts:
+            if known is matches.row_of:
+                return counts
+        counts = matches.sizes.of(self.lexicon_rows(matches.row_of)).astype(np.float64)
+        self._word_counts[:] = [(matches.row_of, counts)]
+        return counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

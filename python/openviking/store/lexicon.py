@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openviking.store.bags import K1, WordBag
-from openviking.store.matches import WordMatches
+from openviking.store.matches import Sizes, WordMatches
 from openviking.store.postings import gather, postings_of
 from openviking.store.rows import RowTable
 from openviking.vectors.postings import Matches
@@ -143,9 +143,8 @@ class Lexicon:
             common=max(_COMMON_ROWS_MIN, _COMMON_SHARE * state.rows),
             scale=K1 + 1.0,
         )
-        return WordMatches(
-            state.ids, state.row_of, state.is_dead, found, limit, state.words_per_text
-        )
+        sizes = Sizes(state.sizes, state.words_per_text)
+        return WordMatches(state.ids, state.row_of, state.is_dead, found, limit, sizes)
 
 
 def _changed(state: _State, bags: Mapping[str, WordBag | None]) -> _State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
@@ -24,6 +25,24 @@ FIELD_SETS = tuple(
 """What the bits of a posting stand for: the names of the fields."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sizes:
+    """How many different words skills have.
+
+    Attributes:
+        by_row: (rows,) of each row, dead ones included.
+        mean: over the rows that are not dead; 0 if there are none.
+    """
+
+    by_row: NDArray[np.int32]
+    mean: float
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the sizes of *rows* (n,), (n,); 0 for -1, which is none."""
+        sizes: NDArray[np.int32] = np.append(self.by_row, np.int32(0)).take(rows)
+        return sizes
+
+
 class WordMatches(Sequence[WordMatch]):
     """Lexical hits of a request, best first; what any skill matched is looked up when asked for.
 
@@ -34,7 +53,7 @@ class WordMatches(Sequence[WordMatch]):
         is_dead: (rows,) bool, rows of skills that are there no longer.
         found: the words of the request and of its parts, as rows have them.
         limit: hits at most.
-        words_per_text: mean of the different words of a skill.
+        sizes: how many different words each row has.
     """
 
     def __init__(
@@ -44,14 +63,14 @@ class WordMatches(Sequence[WordMatch]):
         is_dead: NDArray[np.bool_],
         found: Matches,
         limit: int,
-        words_per_text: float,
+        sizes: Sizes,
     ) -> None:
         self._all_ids = ids
         self.row_of = row_of
         self._is_dead = is_dead
         self.found = found
         self._limit = limit
-        self.words_per_text = words_per_text
+        self.sizes = sizes
 
     @cached_property
     def sums(self) -> NDArray[np.float64]:
