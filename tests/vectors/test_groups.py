@@ -173,3 +173,23 @@ def test_a_bad_argument_is_refused_by_name(
     with pytest.raises(error, match=argument) as raised:
         ask(filled(), **changed)
     assert raised.value.loc[0] == argument
+
+
+def test_a_set_that_was_prepared_finds_the_same_before_and_after_a_change() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.standard_normal((1200, 512)).astype(np.float32)
+    rows = normalize(rows + 2 * np.repeat(rows[::6], 6, axis=0))
+    ids = (np.arange(200)[:, np.newaxis] << 16 | np.arange(6)).ravel()
+    prepared, other = RowSet(512), RowSet(512)
+    for row_set in (prepared, other):
+        row_set.add(ids, rows)
+    prepared.prepare_groups()
+    for _ in range(2):
+        asked = {"queries": rows[90:92], "prior": np.zeros(200), "keys": np.arange(200)}
+        found, expected = ask(prepared, **asked), ask(other, **asked)
+        assert found.groups[0] == 15
+        for name in ("groups", "meanings", "scores", "rows", "by_score", "by_meaning"):
+            assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+        for row_set in (prepared, other):
+            row_set.remove(np.array([15 << 16 | 3, 7 << 16]))
+        prepared.prepare_groups()

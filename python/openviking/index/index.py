@@ -231,8 +231,8 @@ class Index:
 
         Returns:
             The best *k* by score and the best *near* by meaning, or as many as there are. The first
-            search takes some 8 us for each vector, and 136 bytes of memory; the first after a
-            change sorts the ids.
+            search takes some 5 us for each vector, and 136 bytes of memory; the first after a
+            change sorts the ids. `prepare_groups` does both ahead.
 
         Raises:
             ShapeError: wrong rank, width, dtype, length or memory order; a query that is not
@@ -243,6 +243,10 @@ class Index:
         return self._rows.search_groups(
             queries, prior, keys, k, near, passage_share=passage_share, part_share=part_share
         )
+
+    def prepare_groups(self) -> None:
+        """Do now what the next `search_groups` would otherwise do first."""
+        self._rows.prepare_groups()
 
     def _rescore(self, query: Vectors, k: int, candidates: RowIds) -> tuple[RowIds, Scores]:
         ids, scores = self._rows.search(query, k, allow=candidates)

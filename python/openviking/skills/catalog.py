@@ -88,6 +88,10 @@ class Catalog:
                     self._snapshot, entries={**self._snapshot.entries, skill_id: used}
                 )
 
+    def prepare(self) -> None:
+        """Do now what the next search would otherwise do first."""
+        self._index.prepare_groups()
+
     def search(
         self,
         snapshot: Snapshot,

@@ -293,6 +293,7 @@ class Skills:
                 self._relating.wake()
 
     def _relate(self) -> None:
+        self._catalog.prepare()
         snapshot = self._catalog.snapshot
         if self.background.is_warm:
             snapshot.usual_best(self.background)

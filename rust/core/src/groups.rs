@@ -26,7 +26,7 @@ mod judging;
 mod pooling;
 
 use crate::error::{Error, Result};
-use crate::groups::descent::best_groups;
+use crate::groups::descent::{best_groups, reads_signs};
 use crate::groups::floors::best_first;
 use crate::groups::pooling::Pooling;
 use crate::matrix::Matrix;
@@ -164,7 +164,7 @@ impl RowSet {
     /// Find the best groups of rows; see the text of [`crate::groups`].
     ///
     /// Groups without a row, and rows with an id below 0, are passed over. The first search of a set
-    /// turns every row (some 8 us each), and the first after a change sorts the ids and copies the
+    /// turns every row (some 5 us each, on two threads), and the first after a change sorts the ids and copies the
     /// signs of one row per group.
     ///
     /// # Errors
@@ -173,5 +173,13 @@ impl RowSet {
     pub fn search_groups(&self, wanted: &GroupSearch<'_>) -> Result<FoundGroups> {
         wanted.check(self)?;
         Ok(wanted.found(&best_groups(self, wanted)))
+    }
+
+    /// Do now what the next [`RowSet::search_groups`] would do first.
+    pub fn prepare_groups(&self) {
+        let grouping = self.grouping();
+        if reads_signs(self.dim(), grouping.len()) {
+            grouping.first_signs(self.signs());
+        }
     }
 }

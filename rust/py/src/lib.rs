@@ -10,6 +10,7 @@ mod groups;
 mod mapped;
 mod rowfile;
 mod rowset;
+mod shared;
 mod sparse;
 
 /// The custom operators of ONNX Runtime; named here so that their entry point is exported.

@@ -1,26 +1,15 @@
 //! The core's row set behind a read-write lock: searches run together, changes run alone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 
 use numpy::{PyArray1, PyArray2};
-use openviking_core::Staged;
-use openviking_core::axes::Axes;
-use openviking_core::funnel::AxisCodes;
-use openviking_core::{Error, GroupSearch, Kernels, Matrix, RowSet as CoreRowSet, pages};
+use openviking_core::{Error, GroupSearch, Kernels, RowSet as CoreRowSet, Staged, pages};
 use pyo3::prelude::*;
 
 use crate::arrays;
 use crate::errors::raised;
 use crate::groups;
-
-/// A half-made change must not be searched, so the set stays unusable.
-const POISONED: &str = "a change of this set panicked; rebuild the set from its source";
-
-/// Rows that are coded along axes while others wait to change the set: some 5 ms.
-const ROWS_AT_ONCE: usize = 512;
-/// How often coding begins anew because the set has changed meanwhile.
-const ATTEMPTS: usize = 4;
+use crate::shared::Shared;
 
 /// Unit rows under int64 ids, safe to use from any thread.
 ///
@@ -29,60 +18,6 @@ const ATTEMPTS: usize = 4;
 pub struct RowSet {
     dim: usize,
     shared: Arc<Shared>,
-}
-
-/// What a thread that arranges the set works on, beside searches and changes.
-struct Shared {
-    inner: RwLock<CoreRowSet>,
-    is_arranging: AtomicBool,
-}
-
-impl Shared {
-    fn read(&self) -> RwLockReadGuard<'_, CoreRowSet> {
-        self.inner.read().expect(POISONED)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, CoreRowSet> {
-        self.inner.write().expect(POISONED)
-    }
-
-    /// Fit axes and code the rows along them, if that is due; the lock is held for short whiles.
-    fn arrange(&self) {
-        if self.is_arranging.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let sample = self.read().sample();
-        if let Some(sample) = sample {
-            self.arrange_by(&sample);
-        }
-        self.is_arranging.store(false, Ordering::Release);
-    }
-
-    fn arrange_by(&self, sample: &[f32]) {
-        let dim = self.read().dim();
-        let axes = Matrix::new("rows", sample, sample.len() / dim, dim)
-            .ok()
-            .and_then(|sample| Axes::fit(sample, Kernels::best()));
-        let Some(axes) = axes.map(Arc::new) else {
-            return self.write().decline();
-        };
-        for _ in 0..ATTEMPTS {
-            let changes = self.read().changes();
-            let mut codes = AxisCodes::new(Arc::clone(&axes));
-            let is_whole = loop {
-                let set = self.read();
-                if set.changes() != changes {
-                    break false;
-                }
-                if !set.code_along(&mut codes, ROWS_AT_ONCE) {
-                    break true;
-                }
-            };
-            if is_whole && self.write().adopt(codes, changes) {
-                return;
-            }
-        }
-    }
 }
 
 impl RowSet {
@@ -96,7 +31,7 @@ impl RowSet {
 
     /// Have the set arranged for faster searches by a thread, if that is due.
     fn arrange_beside(&self) {
-        if !self.read().is_unarranged() || self.shared.is_arranging.load(Ordering::Acquire) {
+        if !self.shared.is_unarranged() {
             return;
         }
         let shared = Arc::clone(&self.shared);
@@ -154,10 +89,7 @@ impl RowSet {
         let inner = CoreRowSet::new(dim, Kernels::best()).map_err(|error| raised(py, &error))?;
         Ok(Self {
             dim,
-            shared: Arc::new(Shared {
-                inner: RwLock::new(inner),
-                is_arranging: AtomicBool::new(false),
-            }),
+            shared: Arc::new(Shared::new(inner)),
         })
     }
 
@@ -269,6 +201,11 @@ impl RowSet {
             .detach(|| self.read().search_groups(&wanted))
             .map_err(|error| raised(py, &error))?;
         Ok(groups::arrays(py, found))
+    }
+
+    /// Do now what the next search for groups would wait for.
+    fn prepare_groups(&self, py: Python<'_>) {
+        py.detach(|| self.read().prepare_groups());
     }
 
     /// Bytes of codes that a search reads of every row.

@@ -12,6 +12,11 @@ const SIGNS_FROM_DIM: usize = 512;
 /// So many groups are scored as quickly as the signs of others are read.
 const JUDGED_GROUPS: usize = 100;
 
+/// Whether signs are looked at to find the best of so many groups of rows with `dim` columns.
+pub fn reads_signs(dim: usize, groups: usize) -> bool {
+    dim >= SIGNS_FROM_DIM && groups > JUDGED_GROUPS
+}
+
 /// The groups that are among the best by score or by meaning, and some others.
 pub fn best_groups(set: &RowSet, wanted: &GroupSearch<'_>) -> Vec<Judged> {
     let grouping = set.grouping();
@@ -28,8 +33,8 @@ pub fn best_groups(set: &RowSet, wanted: &GroupSearch<'_>) -> Vec<Judged> {
         }
     }
     let (k, near) = (wanted.k, wanted.near);
-    let few = k.saturating_add(near).saturating_mul(2).max(JUDGED_GROUPS);
-    if set.dim() < SIGNS_FROM_DIM || alive.len() <= few {
+    let few = k.saturating_add(near).saturating_mul(2);
+    if alive.len() <= few || !reads_signs(set.dim(), alive.len()) {
         return judging.judge(&alive);
     }
     let mut glance = Glance::new(set.signs(), grouping, wanted, &alive, set.kernels);
