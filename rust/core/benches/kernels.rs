@@ -44,6 +44,17 @@ fn kernels(criterion: &mut Criterion) {
             bencher.iter(|| kernels.code_dots_into(planes, black_box(&codes), &mut dots));
         });
         assert_eq!(dots, [2 * 129 * 3 * 768; 64]);
+        let words = vec![0x5555_5555_5555_5555; 64 * 8];
+        group.bench_function("sign_sums_64_rows", |bencher| {
+            bencher.iter(|| kernels.sign_sums_into(&query[..8], black_box(&words), &mut dots));
+        });
+        assert_eq!(dots, [3 * 256; 64]);
+        let (tables, nibbles) = (vec![Line([1; 64]); 64], vec![Line([0xA5; 64]); 64]);
+        let mut sums = [0; 64];
+        group.bench_function("nibble_sums_64_rows", |bencher| {
+            bencher.iter(|| kernels.nibble_sums_into(&tables, black_box(&nibbles), &mut sums));
+        });
+        assert_eq!(sums, [128; 64]);
         let mut scores = [0.0; 64];
         group.bench_function("dots_64_rows", |bencher| {
             bencher.iter(|| kernels.dots_into(a, black_box(&rows), &mut scores));

@@ -4,11 +4,12 @@ use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_HINT_T1, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32,
     _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_abs_epi8,
     _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128,
-    _mm256_castsi256_si128, _mm256_cvtepu16_epi32, _mm256_extractf128_ps, _mm256_extracti128_si256,
-    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srli_epi16,
-    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cvtepu16_epi32, _mm256_extractf128_ps,
+    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi64x, _mm256_setzero_ps,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sign_epi8, _mm256_slli_epi16,
+    _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
@@ -180,7 +181,39 @@ pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals
 
 #[target_feature(enable = "avx2,fma")]
 pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
-    scalar::sign_sums_into(query, words, out);
+    let width = query.len();
+    for (row, sum) in out.iter_mut().enumerate() {
+        let mut all = _mm256_setzero_si256();
+        for (line, word) in query.iter().zip(&words[row * width..(row + 1) * width]) {
+            let [front, back] = load_line(line);
+            #[expect(clippy::cast_possible_truncation, reason = "half of the word")]
+            let halves = [(front, *word as u32), (back, (*word >> 32) as u32)];
+            for (numbers, bits) in halves {
+                let chosen = _mm256_and_si256(numbers, spread(bits));
+                let pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), chosen);
+                let fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+                all = _mm256_add_epi32(all, fours);
+            }
+        }
+        *sum = fold_codes(all);
+    }
+}
+
+/// Each bit as a byte of its own: all ones, or zero.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn spread(bits: u32) -> __m256i {
+    let bytes = _mm256_shuffle_epi8(
+        _mm256_set1_epi32(bits.cast_signed()),
+        _mm256_setr_epi64x(
+            0,
+            0x0101_0101_0101_0101,
+            0x0202_0202_0202_0202,
+            0x0303_0303_0303_0303,
+        ),
+    );
+    let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+    _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit)
 }
 
 /// Rows of a block, half of them in the low nibbles.

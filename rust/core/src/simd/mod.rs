@@ -254,9 +254,8 @@ impl Kernels {
         dispatch!(self, code_dots_into(query, codes, out));
     }
 
-    /// For each row of `words`, the sum of the query's signed bytes whose bit is set.
-    ///
-    /// A word holds the bits of one line, lowest first. Exact.
+    /// For each row of `words` the sum of the query's signed bytes whose bit is set, exactly; a word
+    /// holds the bits of one line, lowest first.
     ///
     /// # Panics
     /// If `words` does not hold `out.len()` rows of `query.len()` words.

@@ -2,10 +2,10 @@
 
 use std::arch::aarch64::{
     float32x4_t, int8x16_t, int32x4_t, uint8x16_t, vadd_f32, vaddq_f32, vaddq_s32, vaddvq_s32,
-    vaddw_u8, vandq_u8, vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, veorq_u8, vfmaq_f32,
-    vget_high_f32, vget_high_s8, vget_high_u8, vget_lane_f32, vget_low_f32, vget_low_s8,
-    vget_low_u8, vld1q_f32, vld1q_u8, vmull_s8, vpadalq_s16, vpadd_f32, vqtbl1q_u8,
-    vreinterpretq_s8_u8, vshlq_n_s32, vshrq_n_u8, vst1q_u16,
+    vaddw_u8, vandq_u8, vcombine_u8, vdup_n_u8, vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16,
+    veorq_u8, vfmaq_f32, vget_high_f32, vget_high_s8, vget_high_u8, vget_lane_f32, vget_low_f32,
+    vget_low_s8, vget_low_u8, vld1q_f32, vld1q_u8, vmull_s8, vpadalq_s16, vpadd_f32, vpaddlq_s8,
+    vqtbl1q_u8, vreinterpretq_s8_u8, vshlq_n_s32, vshrq_n_u8, vst1q_u16, vtstq_u8,
 };
 
 use super::{Bound, LANES, Line, Planes, scalar};
@@ -148,7 +148,21 @@ pub fn reaching(floor: f32, bound: Bound, dots: &[i32], steps: &[f32], residuals
 
 #[target_feature(enable = "neon")]
 pub fn sign_sums_into(query: &[Line], words: &[u64], out: &mut [i32]) {
-    scalar::sign_sums_into(query, words, out);
+    let width = query.len();
+    let bit = load_bytes(&[1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128]);
+    for (row, sum) in out.iter_mut().enumerate() {
+        let mut all = vdupq_n_s32(0);
+        for (line, word) in query.iter().zip(&words[row * width..(row + 1) * width]) {
+            let bits = word.to_le_bytes();
+            let parts = line.0.as_chunks::<16>().0.iter();
+            for (numbers, [low, high]) in parts.zip(bits.as_chunks::<2>().0) {
+                let bytes = vcombine_u8(vdup_n_u8(*low), vdup_n_u8(*high));
+                let chosen = vandq_u8(load_bytes(numbers), vtstq_u8(bytes, bit));
+                all = vpadalq_s16(all, vpaddlq_s8(vreinterpretq_s8_u8(chosen)));
+            }
+        }
+        *sum = vaddvq_s32(all);
+    }
 }
 
 /// Rows of a block, half of them in the low nibbles.
