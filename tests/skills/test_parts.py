@@ -8,7 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openviking.skills.parts import _END, PARTS_MAX, query_parts
-from openviking.store.sqlite.stems import query_words, request_words
+from openviking.store.sqlite.stems import (
+    _known_word,
+    _known_words,
+    query_words,
+    request_words,
+)
 from openviking.store.words import query_terms
 
 if TYPE_CHECKING:
@@ -82,3 +87,12 @@ def test_the_words_of_a_request_are_those_of_its_parts(text: str):
         [word.text for word in words] for words in alone
     ]
     assert [word.text for word in alone[0]] == query_terms(text)
+
+
+def test_long_words_of_a_request_are_not_remembered():
+    before = [known.cache_info().currsize for known in (_known_word, _known_words)]
+
+    texts = [word.text for at in range(10) for word in query_words(f"{at}x" * 500)]
+
+    assert texts == [f"{at}x" * 500 for at in range(10)]
+    assert [known.cache_info().currsize for known in (_known_word, _known_words)] == before

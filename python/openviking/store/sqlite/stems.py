@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 STEMS_VERSION = 1
 """Counts up when the same skill would get other stems or weights; stored ones are made anew."""
 
+_KNOWN_MAX = 8192
+"""Words that are remembered, for queries share them: some 5 MB."""
+
+_KNOWN_CHARS_MAX = 64
+"""Longer ones are not remembered: nobody else asks for them, and they would fill the memory."""
+
 # A tokenizer belongs to a connection, and a connection is used by one thread at a time.
 _own = threading.local()
 
@@ -70,19 +76,26 @@ def skill_stems(skill: Skill) -> list[list[str]]:
     return [stems(f"{field}\n{identifier_forms(field)}") for field in fields]
 
 
-@lru_cache(maxsize=8192)
-def _word(term: str) -> Word | None:
-    """Return a term of a query as a word, if it has a stem; remembered, for queries share them."""
+def _new_word(term: str) -> Word | None:
+    """Return a term of a query as a word, if it has a stem."""
     found = stems(term)
     if not found:
         return None
     return Word(term, found[0], word_hash(found[0]), is_content=term not in FUNCTION_WORDS)
 
 
-@lru_cache(maxsize=8192)
-def _words_of(token: str) -> tuple[Word, ...]:
-    """Return the words of what stands between white space; remembered for the same reason."""
-    return tuple([word for term in token_terms(token) if (word := _word(term)) is not None])
+def _new_words(token: str) -> tuple[Word, ...]:
+    """Return the words of what stands between white space."""
+    terms = token_terms(token)
+    return tuple([word for term in terms if (word := _word(term)) is not None])
+
+
+_known_word = lru_cache(maxsize=_KNOWN_MAX)(_new_word)
+_known_words = lru_cache(maxsize=_KNOWN_MAX)(_new_words)
+
+
+def _word(term: str) -> Word | None:
+    return (_known_word if len(term) <= _KNOWN_CHARS_MAX else _new_word)(term)
 
 
 def query_words(query: str) -> list[Word]:
@@ -91,7 +104,8 @@ def query_words(query: str) -> list[Word]:
         # What query_terms says of such a text, token by token.
         words: dict[Word, None] = {}
         for token in query[:QUERY_CHARS_MAX].split():
-            for found in _words_of(token):
+            is_short = len(token) <= _KNOWN_CHARS_MAX
+            for found in (_known_words if is_short else _new_words)(token):
                 words[found] = None
         return list(words)[:QUERY_TERMS_MAX]
     return [word for term in query_terms(query) if (word := _word(term)) is not None]
