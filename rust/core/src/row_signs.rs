@@ -45,23 +45,15 @@ impl RowSigns {
     /// Of whole rows of `dim` columns, each of unit length or zero.
     pub fn of(rows: &[f32], dim: usize) -> Self {
         let width = dim.next_power_of_two().max(LEVELS * LEVEL_SIGNS);
-        let mut all = Self {
-            dim,
-            rotation: Rotation::new(width),
-            blocks: SignBlocks::default(),
-            rows: Vec::new(),
-            factors: Default::default(),
-        };
-        let count = rows.len() / dim;
-        let slabs = rows.chunks(BLOCK * dim);
-        let slabs: Vec<_> = slabs.collect();
+        let mut all = Self::empty(dim, Rotation::new(width));
+        let slabs: Vec<_> = rows.chunks(BLOCK * dim).collect();
         let parts = in_parts(slabs.len(), TURN_COST, |pieces| {
             let signs = |block: usize| (block, all.of_same_kind(slabs[block]));
             pieces.flatten().map(signs).collect::<Vec<_>>()
         });
         let mut parts: Vec<_> = parts.into_iter().flatten().collect();
         parts.sort_unstable_by_key(|(block, _)| *block);
-        all.reserve(count);
+        all.reserve(rows.len() / dim);
         for (_, part) in parts {
             (0..part.rows.len()).for_each(|row| all.push_from(&part, row));
         }
@@ -70,15 +62,19 @@ impl RowSigns {
 
     /// Of further rows of the same width alone.
     pub fn of_same_kind(&self, rows: &[f32]) -> Self {
-        let mut own = Self {
-            dim: self.dim,
-            rotation: self.rotation.clone(),
+        let mut own = Self::empty(self.dim, self.rotation.clone());
+        own.extend(rows);
+        own
+    }
+
+    fn empty(dim: usize, rotation: Rotation) -> Self {
+        Self {
+            dim,
+            rotation,
             blocks: SignBlocks::default(),
             rows: Vec::new(),
             factors: Default::default(),
-        };
-        own.extend(rows);
-        own
+        }
     }
 
     /// Those of some rows, for a pass over all of them with both levels.

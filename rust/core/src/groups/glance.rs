@@ -24,8 +24,9 @@ pub struct Glance<'a> {
     grouping: &'a Grouping,
     wanted: &'a GroupSearch<'a>,
     queries: Vec<TurnedQuery>,
-    /// Per query and block of rows their products as far as the first level knows.
-    products: Vec<[f32; BLOCK]>,
+    /// Per query and block of rows their products as far as the first level knows; the estimates of
+    /// those that were looked at closer.
+    products: Vec<Vec<[f32; BLOCK]>>,
     /// Per query and slot the estimated cosine of the row at position 0, by both levels.
     summaries: Vec<Vec<f32>>,
     /// Per query and slot the highest estimated cosine of its passages.
@@ -81,11 +82,13 @@ impl<'a> Glance<'a> {
     /// What the first level knows of all rows.
     fn look_at_rows(&mut self) {
         let count = self.grouping.rows().div_ceil(BLOCK);
-        self.products = vec![[0.0; BLOCK]; count * self.queries.len()];
-        let blocks: Vec<_> = self.products.iter_mut().map(Mutex::new).collect();
+        self.products = vec![vec![[0.0; BLOCK]; count]; self.queries.len()];
+        let blocks = self.products.iter_mut();
+        let blocks = blocks.map(|blocks| blocks.iter_mut().map(Mutex::new).collect::<Vec<_>>());
+        let blocks: Vec<_> = blocks.collect();
         in_parts(count, self.queries.len(), |pieces| {
             for block in pieces.flatten() {
-                for (query, blocks) in self.queries.iter().zip(blocks.chunks_exact(count)) {
+                for (query, blocks) in self.queries.iter().zip(&blocks) {
                     let mut products = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
                     self.signs
                         .block_products_into(query, block, &mut **products);
@@ -94,17 +97,11 @@ impl<'a> Glance<'a> {
         });
     }
 
-    /// The products of a query with all rows, or the estimates of those that were looked at closer.
-    fn products(&self, query: usize) -> &[f32] {
-        let count = self.products.len() / self.queries.len();
-        self.products[query * count..(query + 1) * count].as_flattened()
-    }
-
     /// Pool what the first level knows of the passages of some slots.
     fn pool_passages(&mut self, slots: &[u32]) {
         let factors = self.signs.factors(0);
-        for at in 0..self.queries.len() {
-            let products = self.products(at);
+        for products in &self.products {
+            let products = products.as_flattened();
             let mut best = vec![f32::NEG_INFINITY; self.grouping.len()];
             for slot in slots {
                 let best = &mut best[*slot as usize];
@@ -121,10 +118,9 @@ impl<'a> Glance<'a> {
     /// Look at the passages of a slot with both levels, once.
     pub fn look_closer(&mut self, slot: u32) {
         let factors = self.signs.factors(1);
-        let count = self.products.len() / self.queries.len();
         let mut more = [0.0; RUN_MAX];
         for (at, query) in self.queries.iter().enumerate() {
-            let products = self.products[at * count..(at + 1) * count].as_flattened_mut();
+            let products = self.products[at].as_flattened_mut();
             let mut best = (f32::NEG_INFINITY, NOBODY);
             for run in self.grouping.runs(slot) {
                 let more = &mut more[..run.len()];
@@ -165,7 +161,8 @@ impl<'a> Glance<'a> {
         for place in self.grouping.passages(slot) {
             let at = *place as usize;
             let mut queries = known.clone().enumerate();
-            let highest = |query| self.products(query)[at] + self.passage_margin;
+            let estimate = |query: usize| self.products[query].as_flattened()[at];
+            let highest = |query| estimate(query) + self.passage_margin;
             if queries.any(|(query, known)| highest(query) >= known) && !is_top(at) {
                 rows.push(*place);
             }
