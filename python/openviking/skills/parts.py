@@ -11,7 +11,8 @@ PART_WORDS_MIN = 5
 """A shorter sentence joins the one before it: alone it says too little about a task."""
 
 PARTS_MAX = 4
-"""Parts of a request; of more sentences, the shortest neighbours are joined."""
+"""Parts of a request; of more sentences, the shortest neighbours are joined. With the
+whole these are the texts whose words are summed side by side: five, TEXTS_MAX of the Rust core."""
 
 # White space behind the end of a sentence, or a line's end. Begins with what it must consist of, so
 # that only white space is looked at closely.

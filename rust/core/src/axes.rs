@@ -14,10 +14,8 @@ use crate::simd::{Kernels, LANES, Line};
 
 /// Directions that are kept.
 pub const KEPT: usize = 384;
-/// The first of them, which a search for rows reads of every row.
+/// The first of them, which a search reads of every row.
 pub const HEAD: usize = 256;
-/// Each level of a search has so many more than the one before.
-pub const PART: usize = 128;
 /// Narrower rows are scanned in full as quickly.
 pub const DIM_MIN: usize = 2 * HEAD;
 

@@ -1,8 +1,7 @@
 //! A pass over codes along axes: from the heads of all rows down to the float32 of a few.
 
-use crate::axes::{HEAD, PART};
 use crate::error::Result;
-use crate::funnel::{AxisCodes, AxisQuery, LEVELS};
+use crate::funnel::{AxisCodes, AxisQuery};
 use crate::mask::{BLOCK, bits};
 use crate::parallel::in_parts;
 use crate::scan::{Pass, dots_into};
@@ -14,8 +13,8 @@ use crate::topk::TopK;
 const PRODUCTS_MAX: usize = 1 << 22;
 
 /// The level that is read of every row, and the one that is read of those it leaves open.
-const HEAD_LEVEL: usize = HEAD / PART - 1;
-const LAST_LEVEL: usize = LEVELS - 1;
+const HEAD_LEVEL: usize = 0;
+const LAST_LEVEL: usize = 1;
 
 /// Level one's products of a block's rows.
 struct Head {
@@ -86,7 +85,8 @@ impl Pass<'_> {
             for (query, scan) in queries.iter().zip(&mut scans) {
                 let mut products = [0; BLOCK];
                 let dots = &mut products[..end - start];
-                self.head_dots_into(codes, query, (start, end), word, dots);
+                let lines = codes.lines(HEAD_LEVEL, start, end);
+                dots_into(query.planes(HEAD_LEVEL), lines, word, dots, self.kernels);
                 let estimate = Bound {
                     residual_factor: 0.0,
                     slack: 0.0,
@@ -109,33 +109,6 @@ impl Pass<'_> {
             }
         }
         scans
-    }
-
-    /// The products of rows `start..end` up to the head's level.
-    fn head_dots_into(
-        &self,
-        codes: &AxisCodes,
-        query: &AxisQuery,
-        (start, end): (usize, usize),
-        word: u64,
-        dots: &mut [i32],
-    ) {
-        dots_into(
-            query.planes(0),
-            codes.lines(0, start, end),
-            word,
-            dots,
-            self.kernels,
-        );
-        for level in 1..=HEAD_LEVEL {
-            let mut more = [0; BLOCK];
-            let more = &mut more[..end - start];
-            let lines = codes.lines(level, start, end);
-            dots_into(query.planes(level), lines, word, more, self.kernels);
-            for (dot, more) in dots.iter_mut().zip(more) {
-                *dot += *more;
-            }
-        }
     }
 
     /// Score the likely rows, and then, on several threads, whatever may still be above the k-th of

@@ -1,8 +1,8 @@
-//! Codes along [`Axes`], in three levels, and the bounds that make a search over them exact.
+//! Codes along [`Axes`], in two levels, and the bounds that make a search over them exact.
 //!
-//! A row `x` is stored as int8 codes of `p = H x`, `H` being the axes: `p = s * c + e`. Each level
-//! knows [`PART`] more numbers of `c` than the one before. With `h = H q`, and `|x'|`, `|q'|` the
-//! lengths of what lies outside of the level's axes,
+//! A row `x` is stored as int8 codes of `p = H x`, `H` being the axes: `p = s * c + e`. The first
+//! level knows [`HEAD`] numbers of `c`, the last one all [`KEPT`]. With `h = H q`, and `|x'|`, `|q'|`
+//! the lengths of what lies outside of the level's axes,
 //!
 //! `|q . x - s * (h . c)| <= |q'| * |x'| + |h| * |e|` and, for axes that are not quite orthonormal,
 //! `+ d / (1 - d) * |h| * |p|`, because `q . x = q' . x' + h' (H H')^-1 p`.
@@ -10,7 +10,7 @@
 //! `|x'|^2 <= |x|^2 - |p|^2 / (1 + d)`, for `q'` likewise. A row keeps `|x'| + LEAN * |e|` of each
 //! level, and a query multiplies it by the larger of `|q'|` and `|h| / LEAN`. A search then
 //!
-//! 1. estimates every row at the middle level and scores the best of them in float32: the k-th of
+//! 1. estimates every row at the first level and scores the best of them in float32: the k-th of
 //!    these scores is a floor;
 //! 2. looks at the last level of each row whose upper bound reaches the floor;
 //! 3. scores in float32 those whose upper bound still reaches it, most promising first.
@@ -18,7 +18,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::axes::{Axes, KEPT, PART};
+use crate::axes::{Axes, HEAD, KEPT};
 use crate::limits::UNIT_TOLERANCE;
 use crate::pages;
 use crate::quantize::{
@@ -27,12 +27,14 @@ use crate::quantize::{
 use crate::simd::{Bound, Kernels, LANES, Line, Planes};
 
 /// How many levels there are.
-pub(crate) const LEVELS: usize = KEPT / PART;
+const LEVELS: usize = 2;
+/// How many numbers each level knows.
+const KNOWN: [usize; LEVELS] = [HEAD, KEPT];
 /// Lines that each level adds to a row.
-const PART_LINES: usize = PART / LANES;
+const LINES: [usize; LEVELS] = [HEAD / LANES, (KEPT - HEAD) / LANES];
 
 /// How many times a residual of the codes counts, per level: about `|h| / |q'|` of real queries.
-const LEAN: [f64; LEVELS] = [1.7, 2.5, 3.5];
+const LEAN: [f64; LEVELS] = [2.5, 3.5];
 
 /// The codes of many rows along common axes.
 #[derive(Clone, Debug)]
@@ -96,8 +98,8 @@ impl AxisCodes {
         let shorten = 1.0 + self.axes.defect();
         let inexact = product_rounding(self.axes.dim());
         let mut error = 0.0;
-        for (level, lean) in LEAN.into_iter().enumerate() {
-            let (start, known) = (level * PART, (level + 1) * PART);
+        for (level, (known, lean)) in KNOWN.into_iter().zip(LEAN).enumerate() {
+            let start = known - LINES[level] * LANES;
             let (part, rounded) = (&products[start..known], &mut rounded[start..known]);
             error += kernels.round_into(part, step, CODE_MAX, rounded);
             let inside = (kernels.sum_squares(&products[..known]).sqrt() - inexact).max(0.0);
@@ -111,10 +113,10 @@ impl AxisCodes {
         self.steps.push(step);
     }
 
-    /// The mean of the rows' squared residuals at the middle level.
+    /// The mean of the rows' squared residuals at the first level.
     #[must_use]
     pub fn mean_square_residual(&self) -> f64 {
-        let squares = self.residuals[1].iter().map(|x| f64::from(x * x));
+        let squares = self.residuals[0].iter().map(|x| f64::from(x * x));
         #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
         let count = self.len().max(1) as f64;
         squares.sum::<f64>() / count
@@ -122,9 +124,9 @@ impl AxisCodes {
 
     pub(crate) fn reserve(&mut self, count: usize) {
         self.steps.reserve_exact(count);
-        for (lines, residuals) in self.lines.iter_mut().zip(&mut self.residuals) {
-            pages::reserve(lines, count * PART_LINES);
-            residuals.reserve_exact(count);
+        for (level, width) in LINES.into_iter().enumerate() {
+            pages::reserve(&mut self.lines[level], count * width);
+            self.residuals[level].reserve_exact(count);
         }
     }
 
@@ -138,9 +140,12 @@ impl AxisCodes {
 
     pub(crate) fn copy_from(&mut self, target: usize, other: &Self, row: usize) {
         self.steps[target] = other.steps[row];
-        for level in 0..LEVELS {
-            self.lines[level][target * PART_LINES..(target + 1) * PART_LINES]
-                .copy_from_slice(other.lines(level, row, row + 1));
+        for (level, width) in LINES.into_iter().enumerate() {
+            self.lines[level][target * width..(target + 1) * width].copy_from_slice(other.lines(
+                level,
+                row,
+                row + 1,
+            ));
             self.residuals[level][target] = other.residuals[level][row];
         }
     }
@@ -149,18 +154,18 @@ impl AxisCodes {
     pub(crate) fn swap_remove(&mut self, row: usize) {
         let last = self.len() - 1;
         self.steps.swap_remove(row);
-        for (lines, residuals) in self.lines.iter_mut().zip(&mut self.residuals) {
-            lines.copy_within(last * PART_LINES.., row * PART_LINES);
-            lines.truncate(last * PART_LINES);
-            residuals.swap_remove(row);
+        for (level, width) in LINES.into_iter().enumerate() {
+            self.lines[level].copy_within(last * width.., row * width);
+            self.lines[level].truncate(last * width);
+            self.residuals[level].swap_remove(row);
         }
     }
 
     pub(crate) fn shrink_to(&mut self, count: usize) {
         self.steps.shrink_to(count);
-        for (lines, residuals) in self.lines.iter_mut().zip(&mut self.residuals) {
-            lines.shrink_to(count * PART_LINES);
-            residuals.shrink_to(count);
+        for (level, width) in LINES.into_iter().enumerate() {
+            self.lines[level].shrink_to(count * width);
+            self.residuals[level].shrink_to(count);
         }
     }
 
@@ -174,7 +179,7 @@ impl AxisCodes {
 
     /// The lines of rows `start..end` that a level adds.
     pub(crate) fn lines(&self, level: usize, start: usize, end: usize) -> &[Line] {
-        &self.lines[level][start * PART_LINES..end * PART_LINES]
+        &self.lines[level][start * LINES[level]..end * LINES[level]]
     }
 }
 
@@ -203,8 +208,7 @@ impl AxisQuery {
         let levels: [usize; LEVELS] = std::array::from_fn(|level| level);
         let sums = levels.map(|level| codes.sum_of(part_lines(level)));
         let bounds = levels.map(|level| {
-            let known = (level + 1) * PART;
-            let inside = kernels.sum_squares(&products[..known]).sqrt();
+            let inside = kernels.sum_squares(&products[..KNOWN[level]]).sqrt();
             bound(&whole, &codes, inside, LEAN[level], axes)
         });
         Self {
@@ -225,7 +229,8 @@ impl AxisQuery {
 }
 
 fn part_lines(level: usize) -> Range<usize> {
-    level * PART_LINES..(level + 1) * PART_LINES
+    let end = KNOWN[level] / LANES;
+    end - LINES[level]..end
 }
 
 /// The bound of a level whose products have length `inside`; see the module's text.

@@ -2,8 +2,8 @@
 
 use crate::groups::{GroupSearch, Judged};
 
-/// Covers the roundings of a meaning that is computed from bounds, and of what is derived from it:
-/// a dozen operations on numbers of at most 2.
+/// Covers the roundings of a meaning that is computed in another way than by scoring: a dozen
+/// operations on numbers of at most 2.
 const ROUNDING: f64 = 1e-9;
 
 /// The least score and meaning with which a group can still be among the best.
