@@ -133,12 +133,7 @@ class RowSet:
         passage_share: float,
         part_share: float,
     ) -> tuple[
-        RowIds,
-        NDArray[np.float64],
-        NDArray[np.float64],
-        RowIds,
-        NDArray[np.int64],
-        NDArray[np.int64],
+        list[int], list[float], list[float], list[int], list[int], list[int], list[int]
     ]: ...
     def ids(self) -> RowIds: ...
     def __len__(self) -> int: ...

@@ -302,6 +302,6 @@ def test_either_kind_finds_the_same_groups() -> None:
         groups = index.search_groups(
             vectors[:2], np.zeros(200), np.arange(200), 5, 8, passage_share=0.5, part_share=0.5
         )
-        found.append([groups.groups.tolist(), groups.scores.tolist(), groups.rows.tolist()])
+        found.append([groups.groups, groups.scores, groups.rows])
         assert (len(groups.by_score), len(groups.by_meaning)) == (5, 8)
     assert found[0] == found[1]

@@ -93,7 +93,7 @@ def test_a_search_of_an_older_snapshot_is_refused(catalog: Catalog, encoder: Has
     scope = snapshot.scope(None)
     found = catalog.search(snapshot, query, scope.base, scope.keys, 1, 1)
     assert found is not None
-    assert found.groups.tolist() == [snapshot.entries["a"].group]
+    assert found.groups == [snapshot.entries["a"].group]
 
     catalog.replace([version(encoder, "a", "second")])
 

@@ -15,11 +15,11 @@ from openviking.retrieval.fusion import WORDS_WEIGHT
 from openviking.skills import Skills, Why, scoring
 from openviking.skills.parts import query_parts
 from openviking.skills.passages import PASSAGES_VERSION
-from openviking.skills.ranking import Candidates, best_signals
+from openviking.skills.ranking import best_signals
 from openviking.store.bags import word_bag, word_hash
 from openviking.store.sqlite.stems import query_words, skill_stems
 from openviking.types import Skill
-from openviking.vectors import search
+from openviking.vectors import FoundGroups, search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,7 +145,7 @@ def plain_search(
         why = Why(
             meaning=meaning[i],
             words=bm25.get(i, 0.0),
-            semantic_rank=by_meaning if by_meaning <= scoring.NEAR_SKILLS else None,
+            semantic_rank=by_meaning,
             lexical_rank=match.rank if match else None,
             fields=match.fields if match else (),
             terms=match.terms if match else (),
@@ -193,9 +193,9 @@ def test_fitness_looks_at_meaning_and_words_of_one_skill():
     ]
     by_score = sorted(range(3), key=lambda at: -scores[at])
 
-    found = Candidates(groups, meanings, scores, [0, 0, 0], by_score, [1, 0, 2])
+    found = FoundGroups(groups, meanings, scores, [0, 0, 0], [2, 1, 3], by_score, [1, 0, 2])
     assert best_signals(found, words.__getitem__) == (0.2, 20.0)
-    assert best_signals(Candidates([], [], [], [], [], []), words.__getitem__) == (-1.0, 0.0)
+    assert best_signals(FoundGroups([], [], [], [], [], [], []), words.__getitem__) == (-1.0, 0.0)
 
 
 def test_what_no_task_gets_is_the_highest_cosine_of_any_passage():

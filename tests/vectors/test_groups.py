@@ -66,11 +66,17 @@ def assert_found(
 ) -> None:
     by_score = sorted(groups, key=lambda group: (-groups[group][1], keys[group]))[:k]
     by_meaning = sorted(groups, key=lambda group: (-groups[group][0], keys[group]))[:near]
-    assert found.groups[found.by_score].tolist() == by_score
-    assert found.groups[found.by_meaning].tolist() == by_meaning
-    assert sorted(found.groups.tolist()) == sorted({*by_score, *by_meaning})
-    told = zip(found.meanings.tolist(), found.scores.tolist(), found.rows.tolist(), strict=True)
-    assert list(told) == [groups[group] for group in found.groups.tolist()]
+    assert [found.groups[place] for place in found.by_score] == by_score
+    assert [found.groups[place] for place in found.by_meaning] == by_meaning
+    assert sorted(found.groups) == sorted({*by_score, *by_meaning})
+    told = zip(found.meanings, found.scores, found.rows, strict=True)
+    assert list(told) == [groups[group] for group in found.groups]
+    ranks = {group: rank for rank, group in enumerate(by_meaning, 1)}
+    meanings = [meaning for meaning, _, _ in groups.values()]
+    for group, rank in zip(found.groups, found.ranks, strict=True):
+        # So few are all scored.
+        above = sum(meaning > groups[group][0] for meaning in meanings)
+        assert rank == ranks.get(group, max(near, above) + 1)
 
 
 @given(st.data())
@@ -137,14 +143,12 @@ def test_a_search_after_a_change_sees_the_change() -> None:
 
 def test_an_empty_set_has_no_groups() -> None:
     found = ask(RowSet(DIM), queries=np.zeros((1, DIM), np.float32))
-    assert not found.groups.size
-    assert not found.by_score.size
-    assert not found.by_meaning.size
+    assert found == ([], [], [], [], [], [], [])
 
 
 def test_no_group_is_found_where_none_may_be_returned() -> None:
-    assert not ask(filled(), prior=np.full(40, -np.inf)).groups.size
-    assert not ask(filled(), prior=np.zeros(0), keys=np.zeros(0, np.int64)).groups.size
+    assert not ask(filled(), prior=np.full(40, -np.inf)).groups
+    assert not ask(filled(), prior=np.zeros(0), keys=np.zeros(0, np.int64)).groups
 
 
 @pytest.mark.parametrize(
@@ -175,6 +179,32 @@ def test_a_bad_argument_is_refused_by_name(
     assert raised.value.loc[0] == argument
 
 
+def test_ranks_beyond_the_nearest_are_about_right() -> None:
+    rng = np.random.default_rng(3)
+    common = rng.standard_normal((40, 512))
+    rows = normalize(
+        (rng.standard_normal((6000, 40)) @ common + 3 * rng.standard_normal((6000, 512))).astype(
+            np.float32
+        )
+    )
+    ids = (np.arange(1500)[:, np.newaxis] << 16 | np.arange(4)).ravel()
+    row_set = RowSet(512)
+    row_set.add(ids, rows)
+    prior = rng.normal(0, 0.1, 1500)
+    ratios = []
+    for query in range(0, 6000, 500):
+        asked = {"queries": rows[query : query + 1], "prior": prior, "keys": np.arange(1500)}
+        found = ask(row_set, **asked, k=20, near=5)
+        # All are scored, so that all ranks are exact.
+        known = ask(row_set, **asked, k=1, near=1500)
+        ranks = dict(zip(known.groups, known.ranks, strict=True))
+        for group, rank in zip(found.groups, found.ranks, strict=True):
+            assert (rank == ranks[group]) if ranks[group] <= 5 else rank > 5
+            ratios.append(rank / ranks[group])
+    assert len(ratios) > 200
+    assert np.percentile(ratios, [5, 50, 95]) == pytest.approx([1, 1, 1], abs=0.25)
+
+
 def test_a_set_that_was_prepared_finds_the_same_before_and_after_a_change() -> None:
     rng = np.random.default_rng(2)
     rows = rng.standard_normal((1200, 512)).astype(np.float32)
@@ -188,8 +218,7 @@ def test_a_set_that_was_prepared_finds_the_same_before_and_after_a_change() -> N
         asked = {"queries": rows[90:92], "prior": np.zeros(200), "keys": np.arange(200)}
         found, expected = ask(prepared, **asked), ask(other, **asked)
         assert found.groups[0] == 15
-        for name in ("groups", "meanings", "scores", "rows", "by_score", "by_meaning"):
-            assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+        assert found == expected
         for row_set in (prepared, other):
             row_set.remove(np.array([15 << 16 | 3, 7 << 16]))
         prepared.prepare_groups()

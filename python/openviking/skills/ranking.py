@@ -37,38 +37,6 @@ class Evidence(NamedTuple):
     matches: WordMatches
 
 
-class Candidates(NamedTuple):
-    """The best skills by score and by meaning: what the index found, as lists, which are short.
-
-    Attributes:
-        groups: of the index, one of each skill.
-        meanings: what their rows get from the query.
-        scores: meanings fused with words.
-        rows: of their nearest passages, -1 for a skill without vectors.
-        by_score: places in the lists above, best first.
-        by_meaning: likewise.
-    """
-
-    groups: list[int]
-    meanings: list[float]
-    scores: list[float]
-    rows: list[int]
-    by_score: list[int]
-    by_meaning: list[int]
-
-    @classmethod
-    def of(cls, found: FoundGroups) -> Candidates:
-        """Take over what the index found."""
-        return cls(
-            found.groups.tolist(),
-            found.meanings.tolist(),
-            found.scores.tolist(),
-            found.rows.tolist(),
-            found.by_score.tolist(),
-            found.by_meaning.tolist(),
-        )
-
-
 class Ranking(NamedTuple):
     """The best skills for one query; hits are made for those that are shown.
 
@@ -79,7 +47,7 @@ class Ranking(NamedTuple):
         rows: (g,) int64 of each group in the lexicon, -1 for one that may not be returned.
         words_weight: what one point of them adds to a meaning.
         chance: score that each word of a skill gets by chance, which is taken off.
-        found: the best by score and by meaning.
+        found: the best by score and by meaning; the row of a skill without vectors is -1, its rank 0.
         order: places in ``found`` of the skills that are near enough, best first.
         best_meaning: of the skill with the highest score, -1 if there is none.
         best_words: its bm25.
@@ -92,7 +60,7 @@ class Ranking(NamedTuple):
     rows: NDArray[np.int64]
     words_weight: float
     chance: float
-    found: Candidates
+    found: FoundGroups
     order: Sequence[int]
     best_meaning: float
     best_words: float
@@ -158,7 +126,6 @@ class Ranking(NamedTuple):
         reasons = matches.found.reasons(
             groups, self.rows, self.scope.keys, part_share=scoring.PART_WORDS_SHARE
         )
-        semantic_ranks = {place: rank for rank, place in enumerate(found.by_meaning, 1)}
         hits: list[SkillHit] = []
         for place, skill_id, reason in zip(places, self.ids(places), reasons, strict=True):
             words, lexical_rank, fields, terms = reason
@@ -166,7 +133,7 @@ class Ranking(NamedTuple):
             why = Why(
                 found.meanings[place],
                 words,
-                semantic_ranks.get(place),
+                found.ranks[place] or None,
                 lexical_rank,
                 FIELD_SETS[fields],
                 terms,
@@ -195,10 +162,9 @@ def rank_skills(
             rows, scope.base, part_share=scoring.PART_WORDS_SHARE, weight=weight
         )
         chance = _take_chance(prior, matches, scope)
-        groups = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
-        if groups is not None:
+        found = catalog.search(snapshot, evidence.vectors, prior, scope.keys, k, near)
+        if found is not None:
             break
-    found = Candidates.of(groups)
     words_of = words_by_group(matches, rows)
     if len(scope.unread):
         unread = [group for group in scope.unread.tolist() if words_of(group) > 0.0]
@@ -237,7 +203,7 @@ def _take_chance(prior: NDArray[np.float64], matches: WordMatches, scope: Scope)
     return chance
 
 
-def best_signals(found: Candidates, words_of: Callable[[int], float]) -> tuple[float, float]:
+def best_signals(found: FoundGroups, words_of: Callable[[int], float]) -> tuple[float, float]:
     """Return meaning and bm25, which *words_of* tells, of the group with the highest score."""
     if not found.by_score:
         return -1.0, 0.0
@@ -261,7 +227,7 @@ def words_by_group(matches: WordMatches, rows: NDArray[np.int64]) -> Callable[[i
 
 
 def _add_unread(
-    found: Candidates,
+    found: FoundGroups,
     groups: Sequence[int],
     prior: NDArray[np.float64],
     keys: NDArray[np.int64],
@@ -273,5 +239,6 @@ def _add_unread(
     found.meanings.extend([scoring.UNKNOWN_MEANING] * len(groups))
     found.scores.extend([scoring.UNKNOWN_MEANING + prior.item(group) for group in groups])
     found.rows.extend([-1] * len(groups))
+    found.ranks.extend([0] * len(groups))
     places.sort(key=lambda place: (-found.scores[place], keys.item(found.groups[place])))
     found.by_score[:] = places[:k]

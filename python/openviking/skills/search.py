@@ -18,7 +18,8 @@ class Why:
     Attributes:
         meaning: pooled cosine of the query and the skill.
         words: pooled bm25 of the query's words and of its parts', 0 if none occurs.
-        semantic_rank: place by meaning among all skills, from 1; None if it is far behind.
+        semantic_rank: place by meaning among all skills, from 1; an estimate from the eleventh on.
+            None without vectors.
         lexical_rank: place by the words of the whole query, from 1; None if no word matched.
         fields: fields in which words matched.
         terms: the words that matched.

@@ -8,8 +8,7 @@ number of queries in a call, and on any number of threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from openviking import _native
 
@@ -91,26 +90,28 @@ def cpu_level() -> str:
     return _native.cpu_level()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundGroups:
+class FoundGroups(NamedTuple):
     """The best groups of rows by score and by meaning; a group that is in both stands once.
 
     Attributes:
-        groups: (n,) int64, their numbers.
-        meanings: (n,) float64, what their rows get from the queries.
-        scores: (n,) float64, meanings with the groups' priors.
-        rows: (n,) int64, per group the id of the row with the highest cosine with any query; the
-            lowest of these.
-        by_score: (k',) int64, places in the arrays above, best first, ties by lower key.
-        by_meaning: (n',) int64, likewise.
+        groups: their numbers.
+        meanings: what their rows get from the queries.
+        scores: meanings with the groups' priors.
+        rows: per group the id of the row with the highest cosine with any query; the lowest of
+            these.
+        ranks: per group its place by meaning among all that may be returned, from 1; beyond those
+            that were asked for it is an estimate, see `RowSet.search_groups`.
+        by_score: places in the lists above, best first, ties by lower key.
+        by_meaning: likewise.
     """
 
-    groups: NDArray[np.int64]
-    meanings: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    rows: RowIds
-    by_score: NDArray[np.int64]
-    by_meaning: NDArray[np.int64]
+    groups: list[int]
+    meanings: list[float]
+    scores: list[float]
+    rows: list[int]
+    ranks: list[int]
+    by_score: list[int]
+    by_meaning: list[int]
 
 
 class RowSet:
@@ -230,9 +231,9 @@ class RowSet:
         group's meaning is what the first query gets, plus *part_share* times what the best of the
         other queries gets beyond that; its score is its meaning plus its prior. Cosines are float32
         as in `search`, everything else is float64 in that order: the same as scoring every row. Of
-        at least 512 columns and more than a hundred groups, those to be scored are chosen by one
-        bit per number of the rows turned at random: a group that is just among the wanted ones is
-        missed once in thirty thousand times.
+        at least 512 columns and more than a hundred groups, those to be scored are chosen by
+        sketches of their rows: a group that is just among the wanted ones is missed once in thirty
+        thousand times.
 
         Args:
             queries: (q, dim) float32, C order, unit length or zero: a request, then its parts.
@@ -245,9 +246,10 @@ class RowSet:
             part_share: 0 to 1.
 
         Returns:
-            The best *k* by score and the best *near* by meaning, or as many as there are. The first
-            search of a set turns its rows, which takes some 5 us each and 136 bytes; the first
-            after a change sorts the ids. `prepare_groups` does both ahead.
+            The best *k* by score and the best *near* by meaning, or as many as there are. Ranks
+            beyond the *near*-th are estimates. The first search of a set sketches its rows, which
+            takes a tenth of a second, some 12 us each, and 156 bytes; the first after a change
+            sorts the ids. `prepare_groups` does both ahead.
 
         Raises:
             ShapeError: wrong rank, width, dtype, length or memory order; a query that is not

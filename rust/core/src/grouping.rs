@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::row_signs::{ChosenSigns, RowSigns};
+use crate::row_sketches::{ChosenSketches, Residue, RowSketches};
 
 /// Places that are looked at together at most.
 pub const RUN_MAX: usize = 64;
@@ -31,8 +31,19 @@ pub struct Grouping {
     rows: usize,
     /// Per slot whether its first row has position 0.
     has_summary: Vec<bool>,
-    /// Per slot the signs of its first row; made when they are asked for.
-    first_signs: OnceLock<ChosenSigns>,
+    /// Made when they are asked for.
+    sketches: OnceLock<GroupSketches>,
+}
+
+/// What the sketches of rows tell of their groups, before there is a query.
+#[derive(Debug)]
+pub struct GroupSketches {
+    /// Per slot its first row.
+    pub firsts: ChosenSketches,
+    /// Per slot what is left out of its first row.
+    pub first_residues: Vec<Residue>,
+    /// Per slot the most that is left out of its passages.
+    pub passage_residues: Vec<Residue>,
 }
 
 impl Grouping {
@@ -52,7 +63,7 @@ impl Grouping {
             runs: Vec::new(),
             rows: ids.len(),
             has_summary: Vec::new(),
-            first_signs: OnceLock::new(),
+            sketches: OnceLock::new(),
         };
         for ((id, place), at) in sorted.into_iter().zip(0_u32..) {
             let group = id >> POSITION_BITS;
@@ -95,15 +106,27 @@ impl Grouping {
         self.has_summary[slot as usize]
     }
 
-    /// Per slot the signs of its first row, which are among those of all rows.
-    pub fn first_signs(&self, all: &RowSigns) -> &ChosenSigns {
-        self.first_signs
-            .get_or_init(|| all.chosen(&self.first_places()))
+    /// Per slot whether that is so.
+    pub fn have_summaries(&self) -> &[bool] {
+        &self.has_summary
     }
 
-    fn first_places(&self) -> Vec<u32> {
-        let starts = &self.starts[..self.groups.len()];
-        starts.iter().map(|at| self.places[*at as usize]).collect()
+    /// The sketches of groups, from those of all rows.
+    pub fn sketches(&self, rows: &RowSketches) -> &GroupSketches {
+        self.sketches.get_or_init(|| {
+            let starts = &self.starts[..self.groups.len()];
+            let firsts: Vec<_> = starts.iter().map(|at| self.places[*at as usize]).collect();
+            let residue = |place: &u32| rows.residue(*place as usize);
+            let most = |slot| {
+                let residues = self.passages(slot).iter().map(residue);
+                residues.fold(Residue::default(), Residue::most)
+            };
+            GroupSketches {
+                firsts: rows.chosen(&firsts),
+                first_residues: firsts.iter().map(residue).collect(),
+                passage_residues: (0_u32..).take(self.groups.len()).map(most).collect(),
+            }
+        })
     }
 
     /// How many rows there are, those in no group among them.

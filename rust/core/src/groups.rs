@@ -5,19 +5,19 @@
 //! there is no such row. Its *meaning* is what the first query gets, moved by `part_share` towards
 //! the best of what the other queries get; its *score* is its meaning and a prior of its own.
 //!
-//! What is returned is scored in float32 from the rows themselves. Which groups are scored, their signs
-//! tell ([`crate::row_signs`]). A search
+//! What is returned is scored in float32 from the rows themselves. Which groups are scored, sketches
+//! tell ([`crate::row_sketches`]). A search
 //!
-//! 1. estimates the cosine of every row from 512 signs, and of those at position 0 from 1,024;
+//! 1. estimates the cosine of every row by the first level, and of those at position 0 by both;
 //! 2. scores the likeliest groups, which gives floors that others must reach;
-//! 3. estimates the rows of groups that may reach them from 1,024 signs;
+//! 3. estimates the rows of groups that may reach them by both levels;
 //! 4. scores the rows at position 0 of groups that still may, and then of these groups' other rows
 //!    those that may be the nearest.
 //!
-//! A group "may" reach a floor if its estimate is less than four standard deviations below it. Signs
-//! of rows turned at random deviate alike whatever the rows are about, so of the groups that are
-//! just among the wanted ones, one in thirty thousand is missed, and of the others fewer. Narrow rows
-//! and few groups are scored without a look at signs, and nothing is missed.
+//! A group "may" reach a floor if its estimate is less than four standard deviations below it. How
+//! far an estimate deviates is known row by row, so of the groups that are just among the wanted ones,
+//! one in thirty thousand is missed, and of the others fewer. Narrow rows and few groups are scored
+//! without a look at sketches, and nothing is missed.
 
 mod descent;
 mod floors;
@@ -26,10 +26,11 @@ mod judging;
 mod pooling;
 
 use crate::error::{Error, Result};
-use crate::groups::descent::{best_groups, reads_signs};
+use crate::groups::descent::{Descent, descend, reads_sketches};
 use crate::groups::floors::best_first;
 use crate::groups::pooling::Pooling;
 use crate::matrix::Matrix;
+use crate::row_sketches::RowSketches;
 use crate::rowset::RowSet;
 
 /// What is looked for.
@@ -67,11 +68,14 @@ pub struct FoundGroups {
     pub by_score: Vec<i64>,
     /// Places in the arrays above, by meaning, best first.
     pub by_meaning: Vec<i64>,
+    /// Per group its rank by meaning among all, from 1; beyond the first `near` an estimate.
+    pub ranks: Vec<i64>,
 }
 
 /// A group whose rows have been scored.
 #[derive(Clone, Copy, Debug)]
 struct Judged {
+    slot: u32,
     group: i64,
     key: i64,
     meaning: f64,
@@ -135,7 +139,8 @@ impl GroupSearch<'_> {
     }
 
     /// Both lists of the judged groups, each group once.
-    fn found(&self, judged: &[Judged]) -> FoundGroups {
+    fn found(&self, descent: &Descent) -> FoundGroups {
+        let judged = &descent.judged;
         let by_score = best_first(judged, self.k, |one| one.score);
         let by_meaning = best_first(judged, self.near, |one| one.meaning);
         let mut found = FoundGroups::default();
@@ -147,39 +152,80 @@ impl GroupSearch<'_> {
                 found.meanings.push(one.meaning);
                 found.scores.push(one.score);
                 found.rows.push(one.row);
-                i64::try_from(found.groups.len() - 1).unwrap_or(i64::MAX)
+                signed(found.groups.len() - 1)
             })
         };
         let by_score = by_score.into_iter().map(&mut place_of).collect();
         let by_meaning = by_meaning.into_iter().map(&mut place_of).collect();
-        FoundGroups {
-            by_score,
-            by_meaning,
-            ..found
+        (found.by_score, found.by_meaning) = (by_score, by_meaning);
+        found.ranks = found
+            .meanings
+            .iter()
+            .map(|meaning| signed(self.near.max(descent.above(*meaning)) + 1))
+            .collect();
+        for (rank, place) in (1..).zip(&found.by_meaning) {
+            if let Some(known) = usize::try_from(*place)
+                .ok()
+                .and_then(|at| found.ranks.get_mut(at))
+            {
+                *known = rank;
+            }
         }
+        found
     }
+}
+
+fn signed(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl RowSet {
     /// Find the best groups of rows; see the text of [`crate::groups`].
     ///
     /// Groups without a row, and rows with an id below 0, are passed over. The first search of a set
-    /// turns every row (some 5 us each, on two threads), and the first after a change sorts the ids and copies the
-    /// signs of one row per group.
+    /// sketches every row (a tenth of a second to find the subspace, and then some 12 us each, on two
+    /// threads), and the first after a change sorts the ids and copies the sketch of one row per group.
     ///
     /// # Errors
     /// [`Error::Width`], [`Error::Zero`], [`Error::Length`], [`Error::Share`], [`Error::Prior`],
     /// [`Error::NotFinite`], [`Error::NotUnit`].
     pub fn search_groups(&self, wanted: &GroupSearch<'_>) -> Result<FoundGroups> {
         wanted.check(self)?;
-        Ok(wanted.found(&best_groups(self, wanted)))
+        Ok(wanted.found(&descend(self, wanted)))
     }
 
     /// Do now what the next [`RowSet::search_groups`] would do first.
     pub fn prepare_groups(&self) {
         let grouping = self.grouping();
-        if reads_signs(self.dim(), grouping.len()) {
-            grouping.first_signs(self.signs());
+        if reads_sketches(self.dim(), grouping.len()) {
+            grouping.sketches(self.sketches());
         }
     }
+
+    /// Sketches that fit the rows better than those there are; `None` unless the rows have become so
+    /// many more that this is likely.
+    #[must_use]
+    pub fn refit(&self) -> Option<Refit> {
+        let are_outgrown = self.made_sketches().is_some_and(RowSketches::are_outgrown);
+        are_outgrown.then(|| Refit {
+            sketches: RowSketches::of(&self.rows, self.dim, self.kernels),
+            changes: self.changes,
+        })
+    }
+
+    /// Use such sketches from now on; false, and nothing has changed, if the rows have.
+    pub fn adopt_refit(&mut self, refit: Refit) -> bool {
+        let is_current = refit.changes == self.changes;
+        if is_current {
+            self.replace_sketches(refit.sketches);
+        }
+        is_current
+    }
+}
+
+/// Sketches of all rows of a set, and which of its states they belong to.
+#[derive(Debug)]
+pub struct Refit {
+    sketches: RowSketches,
+    changes: u64,
 }

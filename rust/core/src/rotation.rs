@@ -20,9 +20,9 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// For vectors of up to `width` numbers, a power of two.
+    /// For vectors of up to `width` numbers, a power of two from eight on.
     pub fn new(width: usize) -> Self {
-        assert!(width.is_power_of_two(), "a power of two");
+        assert!(width.is_power_of_two() && width >= 8, "a power of two");
         let mut state = SEED;
         let mut places: Vec<_> = (0..width).collect();
         for last in (1..width).rev() {
@@ -79,7 +79,13 @@ fn below(limit: usize, random: u64) -> usize {
 
 /// The Walsh-Hadamard transform, not scaled.
 fn transform(numbers: &mut [f32]) {
-    let mut half = 1;
+    let (eights, _) = numbers.as_chunks_mut::<8>();
+    for eight in eights {
+        butterflies::<1>(eight);
+        butterflies::<2>(eight);
+        butterflies::<4>(eight);
+    }
+    let mut half = 8;
     while half < numbers.len() {
         for pair in numbers.chunks_exact_mut(2 * half) {
             let (front, back) = pair.split_at_mut(half);
@@ -88,6 +94,19 @@ fn transform(numbers: &mut [f32]) {
             }
         }
         half *= 2;
+    }
+}
+
+/// One step of a transform, within eight numbers.
+fn butterflies<const HALF: usize>(numbers: &mut [f32; 8]) {
+    let before = *numbers;
+    for (at, number) in numbers.iter_mut().enumerate() {
+        let (near, far) = (before[at & !HALF], before[at | HALF]);
+        *number = if at & HALF == 0 {
+            near + far
+        } else {
+            near - far
+        };
     }
 }
 

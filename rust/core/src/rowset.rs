@@ -10,15 +10,15 @@ use crate::matrix::Matrix;
 use crate::pages;
 use crate::quantize::Codes;
 use crate::row_codes::RowCodes;
-use crate::row_signs::RowSigns;
+use crate::row_sketches::RowSketches;
 use crate::search::{Corpus, Found, search_along};
 use crate::simd::Kernels;
 use crate::staged::Staged;
 
 /// Unit rows under unique ids; every change is made wholly or not at all.
 ///
-/// Memory per row: 4 bytes per column for float32, one for its code, some 40 for the id, and 136 for
-/// its signs once groups have been searched for. A removed row's place is taken by the last row, so
+/// Memory per row: 4 bytes per column for float32, one for its code, some 40 for the id, and 156 for
+/// its sketch once groups have been searched for. A removed row's place is taken by the last row, so
 /// nothing leaks; memory far above the need is given back.
 ///
 /// A set that lies near a subspace can have codes along axes instead, [`crate::axes::KEPT`] bytes
@@ -35,7 +35,7 @@ pub struct RowSet {
     /// Made by the first search for groups after a change.
     grouping: OnceLock<Grouping>,
     /// Made by the first search for groups, and kept up to date from then on.
-    signs: OnceLock<RowSigns>,
+    sketches: OnceLock<RowSketches>,
     pub(crate) kernels: Kernels,
 }
 
@@ -55,7 +55,7 @@ impl RowSet {
             ids: Vec::new(),
             places: HashMap::new(),
             grouping: OnceLock::new(),
-            signs: OnceLock::new(),
+            sketches: OnceLock::new(),
             kernels,
         })
     }
@@ -143,7 +143,7 @@ impl RowSet {
             self.places = staged.ids.iter().copied().zip(0..).collect();
             self.codes = RowCodes::Plain(staged.codes);
             self.fitted_rows = 0;
-            self.signs.take();
+            self.sketches.take();
             Staged {
                 ids: self.ids,
                 rows: self.rows,
@@ -156,8 +156,8 @@ impl RowSet {
             ids, rows, codes, ..
         } = staged;
         let codes = self.codes.of_same_kind(&rows, codes, self.kernels);
-        let mut signs = self
-            .signs
+        let mut sketches = self
+            .sketches
             .get_mut()
             .map(|own| (own.of_same_kind(&rows), own));
         for (position, &id) in ids.iter().enumerate() {
@@ -166,8 +166,8 @@ impl RowSet {
                 let place = place as usize;
                 self.rows[place * self.dim..(place + 1) * self.dim].copy_from_slice(row);
                 self.codes.copy_from(place, &codes, position);
-                if let Some((signs, own)) = &mut signs {
-                    own.copy_from(place, signs, position);
+                if let Some((sketches, own)) = &mut sketches {
+                    own.copy_from(place, sketches, position);
                 }
             } else {
                 #[expect(
@@ -178,8 +178,8 @@ impl RowSet {
                 self.ids.push(id);
                 self.rows.extend_from_slice(row);
                 self.codes.push_from(&codes, position);
-                if let Some((signs, own)) = &mut signs {
-                    own.push_from(signs, position);
+                if let Some((sketches, own)) = &mut sketches {
+                    own.push_from(sketches, position);
                 }
             }
         }
@@ -208,8 +208,8 @@ impl RowSet {
         self.rows.copy_within(last * self.dim.., row * self.dim);
         self.rows.truncate(last * self.dim);
         self.codes.swap_remove(row);
-        if let Some(signs) = self.signs.get_mut() {
-            signs.swap_remove(row);
+        if let Some(sketches) = self.sketches.get_mut() {
+            sketches.swap_remove(row);
         }
         self.ids.swap_remove(row);
         if let Some(moved) = self.ids.get(row) {
@@ -227,10 +227,21 @@ impl RowSet {
         self.grouping.get_or_init(|| Grouping::new(&self.ids))
     }
 
-    /// The signs of all rows.
-    pub(crate) fn signs(&self) -> &RowSigns {
-        self.signs
-            .get_or_init(|| RowSigns::of(&self.rows, self.dim))
+    /// The sketches of all rows.
+    pub(crate) fn sketches(&self) -> &RowSketches {
+        self.sketches
+            .get_or_init(|| RowSketches::of(&self.rows, self.dim, self.kernels))
+    }
+
+    /// The same, if they have been made.
+    pub(crate) fn made_sketches(&self) -> Option<&RowSketches> {
+        self.sketches.get()
+    }
+
+    pub(crate) fn replace_sketches(&mut self, sketches: RowSketches) {
+        self.sketches = OnceLock::from(sketches);
+        // Its groups' sketches are copies of the old ones.
+        self.grouping.take();
     }
 
     /// Grow by half at least, so that appending one by one stays linear, or to what is needed.
@@ -239,8 +250,8 @@ impl RowSet {
             let count = new.max(self.len() / 2);
             pages::reserve(&mut self.rows, count * self.dim);
             self.codes.reserve(count);
-            if let Some(signs) = self.signs.get_mut() {
-                signs.reserve(count);
+            if let Some(sketches) = self.sketches.get_mut() {
+                sketches.reserve(count);
             }
             self.ids.reserve_exact(count);
         }
@@ -249,8 +260,8 @@ impl RowSet {
     fn shrink_to(&mut self, count: usize) {
         self.rows.shrink_to(count * self.dim);
         self.codes.shrink_to(count);
-        if let Some(signs) = self.signs.get_mut() {
-            signs.shrink_to(count);
+        if let Some(sketches) = self.sketches.get_mut() {
+            sketches.shrink_to(count);
         }
         self.ids.shrink_to(count);
         self.places.shrink_to(count);

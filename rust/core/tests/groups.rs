@@ -176,6 +176,13 @@ fn assert_found(found: &FoundGroups, ids: &[i64], rows: &[f32], wanted: &GroupSe
         let told = (found.meanings[at], found.scores[at], found.rows[at]);
         assert_eq!(told, groups[group], "group {group}");
     }
+    for (at, group) in found.groups.iter().enumerate() {
+        let place = by_meaning.iter().position(|known| known == group);
+        match place {
+            Some(place) => assert_eq!(found.ranks[at], place as i64 + 1, "group {group}"),
+            None => assert!(found.ranks[at] > wanted.near as i64, "group {group}"),
+        }
+    }
     let mut named: Vec<_> = by_score.into_iter().chain(by_meaning).collect();
     named.sort_unstable();
     named.dedup();
@@ -269,6 +276,45 @@ proptest! {
             let (ids, rows): (Vec<_>, Vec<_>) = all.iter().map(|(id, row)| (*id, row.clone())).unzip();
             assert_found(&set.search_groups(&wanted).unwrap(), &ids, &rows.concat(), &wanted);
         }
+    }
+}
+
+#[test]
+fn a_set_that_has_grown_is_sketched_anew_unless_it_changes_meanwhile() {
+    let mut random = Noise(8);
+    let (ids, rows) = corpus(&mut random, 600, DIM);
+    let half = ids.len() / 3;
+    let mut set = set_of(&ids[..half], &rows[..half * DIM], DIM, Kernels::best());
+    set.prepare_groups();
+    assert!(set.refit().is_none());
+    let more = Staged::new(
+        ids[half..].to_vec(),
+        rows[half * DIM..].to_vec(),
+        DIM,
+        Kernels::best(),
+    );
+    set.add(more.unwrap()).unwrap();
+    let early = set.refit().unwrap();
+    set.remove(&[ids[0]]);
+    assert!(!set.adopt_refit(early), "of another state");
+    let (prior, keys) = (vec![0.0; 600], (0..600).collect::<Vec<_>>());
+    for is_adopted in [false, true] {
+        if is_adopted {
+            let refit = set.refit().unwrap();
+            assert!(set.adopt_refit(refit));
+            assert!(set.refit().is_none());
+        }
+        let wanted = GroupSearch {
+            queries: Matrix::new("queries", &rows[9 * DIM..11 * DIM], 2, DIM).unwrap(),
+            prior: &prior,
+            keys: &keys,
+            k: 7,
+            near: 8,
+            passage_share: 0.5,
+            part_share: 0.5,
+        };
+        let found = set.search_groups(&wanted).unwrap();
+        assert_found(&found, &ids[1..], &rows[DIM..], &wanted);
     }
 }
 

@@ -9,7 +9,7 @@
     reason = "small numbers made for the tests, and results that must be equal bit for bit"
 )]
 
-use openviking_core::simd::{Bound, LANES, Line, Planes};
+use openviking_core::simd::{Affine, Bound, LANES, Line, Planes};
 use openviking_core::{Kernels, Level};
 use proptest::prelude::*;
 
@@ -174,6 +174,39 @@ proptest! {
             let mut sums = [7; LANES];
             kernels.nibble_sums_into(&doubled, &codes, &mut sums);
             prop_assert_eq!(sums, expected, "{}", kernels.level());
+        }
+    }
+
+    #[test]
+    fn weighted_sums_are_the_same_on_every_level(
+        rows in prop::collection::vec((any::<u16>(), any::<u16>(), number(), number()), 0..=LANES),
+        (step, offset) in (number(), number()),
+    ) {
+        let count = rows.len();
+        let scales = [Affine { step, offset }, Affine { step: offset, offset: step }];
+        let mut sums = [[0; LANES]; 2];
+        let (mut weights, mut expected) = ([const { Vec::new() }; 2], Vec::new());
+        for (at, (one, other, weight, other_weight)) in rows.into_iter().enumerate() {
+            (sums[0][at], sums[1][at]) = (one, other);
+            weights[0].push(weight);
+            weights[1].push(other_weight);
+            let second = f32::from(other) * offset + step;
+            let both = (f32::from(one) * step + offset) * weight + second * other_weight;
+            expected.push((both.to_bits(), second.to_bits()));
+        }
+        for kernels in Kernels::available() {
+            let (mut both, mut second) = (vec![7.0; count], vec![7.0; count]);
+            let [one, other] = &sums;
+            kernels.weighted_into(
+                [one, other],
+                scales,
+                [&weights[0], &weights[1]],
+                &mut both,
+                &mut second,
+            );
+            let found = both.iter().zip(&second);
+            let found: Vec<_> = found.map(|(both, second)| (both.to_bits(), second.to_bits())).collect();
+            prop_assert_eq!(&found, &expected, "{}", kernels.level());
         }
     }
 

@@ -1,7 +1,7 @@
-//! A search for groups of rows: `NumPy` arguments in, six arrays out.
+//! A search for groups of rows: `NumPy` arguments in, seven lists out.
 
+use numpy::PyReadonlyArray;
 use numpy::ndarray::Ix1;
-use numpy::{PyArray1, PyReadonlyArray};
 use openviking_core::FoundGroups;
 use pyo3::prelude::*;
 
@@ -12,24 +12,26 @@ pub fn priors<'py>(value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray<'py, f
     arrays::numbers("prior", "a contiguous (g,) float64 array", value)
 }
 
-/// Groups, meanings, scores, rows, places by score, places by meaning; all (n,).
-pub type Arrays<'py> = (
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<f64>>,
-    Bound<'py, PyArray1<f64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
+/// Groups, meanings, scores, rows, ranks; places by score, places by meaning: lists, for they are short.
+pub type Lists = (
+    Vec<i64>,
+    Vec<f64>,
+    Vec<f64>,
+    Vec<i64>,
+    Vec<i64>,
+    Vec<i64>,
+    Vec<i64>,
 );
 
-/// Hand what was found to `NumPy`.
-pub fn arrays(py: Python<'_>, found: FoundGroups) -> Arrays<'_> {
+/// Hand what was found to Python.
+pub fn lists(found: FoundGroups) -> Lists {
     (
-        PyArray1::from_vec(py, found.groups),
-        PyArray1::from_vec(py, found.meanings),
-        PyArray1::from_vec(py, found.scores),
-        PyArray1::from_vec(py, found.rows),
-        PyArray1::from_vec(py, found.by_score),
-        PyArray1::from_vec(py, found.by_meaning),
+        found.groups,
+        found.meanings,
+        found.scores,
+        found.rows,
+        found.ranks,
+        found.by_score,
+        found.by_meaning,
     )
 }

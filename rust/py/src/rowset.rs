@@ -175,17 +175,17 @@ impl RowSet {
         clippy::too_many_arguments,
         reason = "one array or number each, as in the stub"
     )]
-    fn search_groups<'py>(
+    fn search_groups(
         &self,
-        py: Python<'py>,
-        queries: &Bound<'py, PyAny>,
-        prior: &Bound<'py, PyAny>,
-        keys: &Bound<'py, PyAny>,
-        k: &Bound<'py, PyAny>,
-        near: &Bound<'py, PyAny>,
+        py: Python<'_>,
+        queries: &Bound<'_, PyAny>,
+        prior: &Bound<'_, PyAny>,
+        keys: &Bound<'_, PyAny>,
+        k: &Bound<'_, PyAny>,
+        near: &Bound<'_, PyAny>,
         passage_share: f64,
         part_share: f64,
-    ) -> PyResult<groups::Arrays<'py>> {
+    ) -> PyResult<groups::Lists> {
         let queries = arrays::rows("queries", queries)?;
         let (prior, keys) = (groups::priors(prior)?, arrays::integers("keys", keys)?);
         let wanted = GroupSearch {
@@ -200,12 +200,18 @@ impl RowSet {
         let found = py
             .detach(|| self.read().search_groups(&wanted))
             .map_err(|error| raised(py, &error))?;
-        Ok(groups::arrays(py, found))
+        Ok(groups::lists(found))
     }
 
     /// Do now what the next search for groups would wait for.
     fn prepare_groups(&self, py: Python<'_>) {
-        py.detach(|| self.read().prepare_groups());
+        py.detach(|| {
+            let refit = self.read().refit();
+            if let Some(refit) = refit {
+                self.write().adopt_refit(refit);
+            }
+            self.read().prepare_groups();
+        });
     }
 
     /// Bytes of codes that a search reads of every row.

@@ -41,16 +41,16 @@ fn nth_best(numbers: impl Iterator<Item = f64>, n: usize) -> f64 {
 }
 
 /// The positions of the `count` largest numbers, in no particular order.
-pub fn largest(numbers: &[f64], count: usize) -> Vec<usize> {
+pub fn largest(numbers: impl Iterator<Item = f64>, count: usize) -> Vec<u32> {
     // A floor that rises lets few numbers past one comparison.
     let enough = 2 * count + 32;
-    let mut best: Vec<(f64, usize)> = Vec::with_capacity(enough);
+    let mut best: Vec<(f64, u32)> = Vec::with_capacity(enough);
     let mut floor = f64::NEG_INFINITY;
-    for (position, number) in numbers.iter().enumerate() {
-        if *number < floor {
+    for (position, number) in (0_u32..).zip(numbers) {
+        if number < floor {
             continue;
         }
-        best.push((*number, position));
+        best.push((number, position));
         if best.len() == enough {
             floor = keep_largest(&mut best, count);
         }
@@ -60,7 +60,7 @@ pub fn largest(numbers: &[f64], count: usize) -> Vec<usize> {
 }
 
 /// Keep the `count` largest, at least one; the least of them.
-fn keep_largest(numbers: &mut Vec<(f64, usize)>, count: usize) -> f64 {
+fn keep_largest(numbers: &mut Vec<(f64, u32)>, count: usize) -> f64 {
     if numbers.len() <= count {
         return f64::NEG_INFINITY;
     }

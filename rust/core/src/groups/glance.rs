@@ -1,13 +1,12 @@
-//! What the signs of rows tell of the groups: a first look at all of them, a second at some.
+//! What the sketches of rows tell of the groups: a first look at all of them, a second at some.
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::grouping::{Grouping, RUN_MAX};
+use crate::grouping::{GroupSketches, Grouping};
 use crate::groups::GroupSearch;
+use crate::nibbles::BLOCK;
 use crate::parallel::in_parts;
-use crate::row_signs::{RowSigns, TurnedQuery};
-use crate::sign_blocks::BLOCK;
-use crate::simd::Kernels;
+use crate::row_sketches::{LEVELS, Residue, RowSketches, SketchQuery, Variance};
 
 /// Standard deviations of an estimate by which a group may be better than it looks.
 ///
@@ -20,121 +19,168 @@ const NOBODY: usize = usize::MAX;
 
 /// Estimated meanings of all groups.
 pub struct Glance<'a> {
-    signs: &'a RowSigns,
+    rows: &'a RowSketches,
+    groups: &'a GroupSketches,
     grouping: &'a Grouping,
     wanted: &'a GroupSearch<'a>,
-    queries: Vec<TurnedQuery>,
-    /// Per query and block of rows their products as far as the first level knows; the estimates of
-    /// those that were looked at closer.
-    products: Vec<Vec<[f32; BLOCK]>>,
+    queries: Vec<SketchQuery>,
+    /// Per query what is known of all rows.
+    seen: Vec<Seen>,
     /// Per query and slot the estimated cosine of the row at position 0, by both levels.
     summaries: Vec<Vec<f32>>,
     /// Per query and slot the highest estimated cosine of its passages.
     best: Vec<Vec<f32>>,
     /// Per query and slot that was looked at closer the place of that passage.
     tops: Vec<Vec<usize>>,
-    /// What a meaning may be above the estimate by one level, by both, and by both and the true
-    /// cosine of the row at position 0: without such a row, with it.
-    margins: [[f64; 2]; 3],
-    /// What a cosine may be above its estimate by both levels.
-    passage_margin: f32,
+    /// Per level the largest of the queries.
+    variances: [Variance; LEVELS],
+}
+
+/// Per block of rows their estimates, as far as they were looked at, and the products with the first
+/// level's signs.
+struct Seen {
+    estimates: Vec<[f32; BLOCK]>,
+    products: Vec<[f32; BLOCK]>,
 }
 
 impl<'a> Glance<'a> {
-    /// Look at every row, and keep what it tells of the slots `alive`.
-    pub fn new(
-        signs: &'a RowSigns,
-        grouping: &'a Grouping,
-        wanted: &'a GroupSearch<'a>,
-        alive: &[u32],
-        kernels: Kernels,
-    ) -> Self {
+    /// Look at every row.
+    pub fn new(rows: &'a RowSketches, grouping: &'a Grouping, wanted: &'a GroupSearch<'a>) -> Self {
         let queries = 0..wanted.queries.rows();
-        let queries = queries.map(|at| signs.query(wanted.queries.row(at), kernels));
-        let [one, both] = [0, 1].map(|level| DEVIATIONS * signs.deviation(level));
-        let share = wanted.passage_share;
-        let with = |summary: f64, passage: f64| (summary * (1.0 - share)).hypot(passage * share);
+        let queries: Vec<_> = queries
+            .map(|at| rows.query(wanted.queries.row(at)))
+            .collect();
+        let groups = grouping.sketches(rows);
+        let summaries = queries.iter().map(|query| groups.firsts.estimates(query));
+        let variances = |level| queries.iter().map(move |query| query.variance(level));
         let mut glance = Self {
-            signs,
+            rows,
+            groups,
             grouping,
             wanted,
-            queries: queries.collect(),
-            products: Vec::new(),
-            summaries: Vec::new(),
+            seen: Vec::new(),
+            summaries: summaries.collect(),
             best: Vec::new(),
-            tops: vec![vec![NOBODY; grouping.len()]; wanted.queries.rows()],
-            margins: [
-                [one, with(both, one)],
-                [both, with(both, both)],
-                [both, with(0.0, both)],
-            ],
-            #[expect(clippy::cast_possible_truncation, reason = "a margin, not a bound")]
-            passage_margin: both as f32,
+            tops: vec![vec![NOBODY; grouping.len()]; queries.len()],
+            variances: [0, 1]
+                .map(|level| variances(level).fold(Variance::default(), Variance::most)),
+            queries,
         };
-        let firsts = grouping.first_signs(signs);
-        let queries = glance.queries.iter();
-        glance.summaries = queries.map(|query| firsts.estimates(query)).collect();
         glance.look_at_rows();
-        glance.pool_passages(alive);
+        glance.pool_passages();
         glance
     }
 
-    /// What the first level knows of all rows.
+    /// What the first level tells of all rows.
     fn look_at_rows(&mut self) {
         let count = self.grouping.rows().div_ceil(BLOCK);
-        self.products = vec![vec![[0.0; BLOCK]; count]; self.queries.len()];
-        let blocks = self.products.iter_mut();
-        let blocks = blocks.map(|blocks| blocks.iter_mut().map(Mutex::new).collect::<Vec<_>>());
+        let seen = |_| Seen {
+            estimates: vec![[0.0; BLOCK]; count],
+            products: vec![[0.0; BLOCK]; count],
+        };
+        self.seen = (0..self.queries.len()).map(seen).collect();
+        let blocks = self.seen.iter_mut().map(|seen| {
+            let both = seen.estimates.iter_mut().zip(&mut seen.products);
+            both.map(Mutex::new).collect::<Vec<_>>()
+        });
         let blocks: Vec<_> = blocks.collect();
         in_parts(count, self.queries.len(), |pieces| {
             for block in pieces.flatten() {
                 for (query, blocks) in self.queries.iter().zip(&blocks) {
-                    let mut products = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
-                    self.signs
-                        .block_products_into(query, block, &mut **products);
+                    let mut both = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
+                    let (estimates, products) = &mut *both;
+                    self.rows.look(query, block, estimates, products);
                 }
             }
         });
     }
 
-    /// Pool what the first level knows of the passages of some slots.
-    fn pool_passages(&mut self, slots: &[u32]) {
-        let factors = self.signs.factors(0);
-        for products in &self.products {
-            let products = products.as_flattened();
-            let mut best = vec![f32::NEG_INFINITY; self.grouping.len()];
-            for slot in slots {
-                let best = &mut best[*slot as usize];
-                for run in self.grouping.runs(*slot) {
-                    let rows = products[run.clone()].iter().zip(&factors[run.clone()]);
-                    let estimates = rows.map(|(product, factor)| product * factor);
-                    *best = estimates.fold(*best, larger);
-                }
-            }
-            self.best.push(best);
+    /// Pool what the first level tells of the passages of each slot.
+    fn pool_passages(&mut self) {
+        for seen in &self.seen {
+            let estimates = seen.estimates.as_flattened();
+            let highest = |slot| {
+                let runs = self.grouping.runs(slot).iter();
+                let passages = runs.flat_map(|run| &estimates[run.clone()]);
+                passages.copied().fold(f32::NEG_INFINITY, larger)
+            };
+            let slots = (0_u32..).take(self.grouping.len());
+            self.best.push(slots.map(highest).collect());
         }
     }
 
-    /// Look at the passages of a slot with both levels, once.
-    pub fn look_closer(&mut self, slot: u32) {
-        let factors = self.signs.factors(1);
-        let mut more = [0.0; RUN_MAX];
-        for (at, query) in self.queries.iter().enumerate() {
-            let products = self.products[at].as_flattened_mut();
+    /// The meanings of all slots, as the first look tells them.
+    pub fn meanings(&self) -> Vec<f64> {
+        let pooling = self.wanted.pooling();
+        let each = |at: usize| -> Vec<f64> {
+            let slots = self.summaries[at].iter().zip(&self.best[at]);
+            let slots = slots.zip(self.grouping.have_summaries());
+            slots
+                .map(|((first, best), has_summary)| {
+                    pooling.pooled(has_summary.then_some(*first), larger(*best, *first))
+                })
+                .collect()
+        };
+        let mut meanings = each(0);
+        let parts = (1..self.queries.len()).map(each).reduce(|mut best, part| {
+            for (best, part) in best.iter_mut().zip(part) {
+                *best = best.max(part);
+            }
+            best
+        });
+        for (meaning, best) in meanings.iter_mut().zip(parts.unwrap_or_default()) {
+            *meaning = pooling.with_part(*meaning, best);
+        }
+        meanings
+    }
+
+    /// What the meanings of all slots may be above such estimates.
+    pub fn margins(&self) -> Vec<f32> {
+        let share = self.wanted.passage_share;
+        let scaled = |variance: Variance, share: f64| variance.times((DEVIATIONS * share).powi(2));
+        let first = scaled(self.variances[1], 1.0 - share);
+        let passage = scaled(self.variances[0], share);
+        let alone = scaled(self.variances[0], 1.0);
+        let residues = self
+            .groups
+            .first_residues
+            .iter()
+            .zip(&self.groups.passage_residues);
+        let slots = residues.zip(self.grouping.have_summaries());
+        let variance = |((summary, most), has_summary): ((&Residue, &Residue), &bool)| {
+            if *has_summary {
+                first.of(*summary, 1) + passage.of(*most, 0)
+            } else {
+                alone.of(*most, 0)
+            }
+        };
+        slots.map(|slot| variance(slot).sqrt()).collect()
+    }
+
+    /// Look at the passages of a slot with both levels, once; the meaning that these tell.
+    pub fn look_closer(&mut self, slot: u32) -> f64 {
+        for (at, (query, seen)) in self.queries.iter().zip(&mut self.seen).enumerate() {
+            let estimates = seen.estimates.as_flattened_mut();
+            let products = seen.products.as_flattened();
             let mut best = (f32::NEG_INFINITY, NOBODY);
             for run in self.grouping.runs(slot) {
-                let more = &mut more[..run.len()];
-                self.signs.products_into(query, run.start, more);
-                let rows = products[run.clone()].iter_mut().zip(more);
-                for ((product, more), place) in rows.zip(run.clone()) {
-                    *product = (*product + *more) * factors[place];
-                    if *product > best.0 {
-                        best = (*product, place);
+                let (estimates, products) = (&mut estimates[run.clone()], &products[run.clone()]);
+                self.rows
+                    .look_closer(query, run.clone(), estimates, products);
+                for (estimate, place) in estimates.iter().zip(run.clone()) {
+                    if *estimate > best.0 {
+                        best = (*estimate, place);
                     }
                 }
             }
             (self.best[at][slot as usize], self.tops[at][slot as usize]) = best;
         }
+        self.meaning(slot, |at| self.summaries[at][slot as usize])
+    }
+
+    /// The meaning of a slot that was looked at closer and whose first row has the cosines `firsts`.
+    pub fn meaning_with(&self, slot: u32, firsts: &[f32]) -> f64 {
+        self.meaning(slot, |at| firsts[at])
     }
 
     /// Append the passages of a slot that was looked at closer which look nearest to the queries.
@@ -160,35 +206,47 @@ impl<'a> Glance<'a> {
         let is_top = |place| self.tops.iter().any(|tops| tops[slot as usize] == place);
         for place in self.grouping.passages(slot) {
             let at = *place as usize;
-            let mut queries = known.clone().enumerate();
-            let estimate = |query: usize| self.products[query].as_flattened()[at];
-            let highest = |query| estimate(query) + self.passage_margin;
-            if queries.any(|(query, known)| highest(query) >= known) && !is_top(at) {
+            let mut queries = known.clone().zip(&self.seen);
+            let variance = f64::from(self.variances[1].of(self.rows.residue(at), 1));
+            let margin = DEVIATIONS * variance.sqrt();
+            let may_lead = |(known, seen): (f32, &Seen)| {
+                f64::from(seen.estimates.as_flattened()[at]) + margin >= f64::from(known)
+            };
+            if queries.any(may_lead) && !is_top(at) {
                 rows.push(*place);
             }
         }
     }
 
-    /// The highest meaning that a slot may have, as far as signs tell.
-    pub fn highest(&self, slot: u32, is_closer: bool) -> f64 {
-        let summary = |at: usize| self.summaries[at][slot as usize];
-        let has_summary = self.grouping.has_summary(slot);
-        self.meaning(slot, summary) + self.margins[usize::from(is_closer)][usize::from(has_summary)]
+    /// What the meaning of a slot that was looked at closer may be above its estimate; nothing adds to
+    /// that if its first row's cosines are known.
+    pub fn margin(&self, slot: u32, knows_first: bool) -> f64 {
+        let at = slot as usize;
+        let variance = |residue| f64::from(self.variances[1].of(residue, 1));
+        let passage = variance(self.groups.passage_residues[at]);
+        if !self.grouping.has_summary(slot) {
+            return DEVIATIONS * passage.sqrt();
+        }
+        let share = self.wanted.passage_share;
+        let known = passage * share.powi(2);
+        if knows_first {
+            return DEVIATIONS * known.sqrt();
+        }
+        let first = variance(self.groups.first_residues[at]);
+        let mut firsts = self.summaries.iter().zip(&self.best);
+        // A summary that is the nearest row itself is all that errs.
+        let leads = firsts.any(|(firsts, best)| firsts[at] >= best[at]);
+        let both = first * (1.0 - share).powi(2) + known;
+        DEVIATIONS * if leads { first.max(both) } else { both }.sqrt()
     }
 
-    /// The same of a slot that was looked at closer and whose first row has the cosines `firsts`.
-    pub fn highest_with(&self, slot: u32, firsts: &[f32]) -> f64 {
-        let has_summary = self.grouping.has_summary(slot);
-        self.meaning(slot, |at| firsts[at]) + self.margins[2][usize::from(has_summary)]
-    }
-
-    /// The estimated meaning of a slot whose first row, if it is at position 0, has these cosines.
+    /// The estimated meaning of a slot whose first row has these cosines.
     fn meaning(&self, slot: u32, first: impl Fn(usize) -> f32) -> f64 {
         let pooling = self.wanted.pooling();
         let has_summary = self.grouping.has_summary(slot);
         pooling.meaning(self.best.iter().enumerate().map(|(at, best)| {
-            let (first, best) = (has_summary.then(|| first(at)), best[slot as usize]);
-            pooling.pooled(first, first.map_or(best, |first| larger(best, first)))
+            let (first, best) = (first(at), best[slot as usize]);
+            pooling.pooled(has_summary.then_some(first), larger(best, first))
         }))
     }
 }

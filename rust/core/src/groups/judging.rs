@@ -133,6 +133,7 @@ impl Judging<'_> {
             let group = self.grouping.group(one.slot);
             let key = usize::try_from(group).map_or(i64::MAX, |group| self.wanted.keys[group]);
             Judged {
+                slot: one.slot,
                 group,
                 key,
                 meaning,

@@ -20,8 +20,12 @@ impl Pooling {
     /// What the request gets: `pooled` of the whole, then of its parts.
     pub fn meaning(self, mut pooled: impl Iterator<Item = f64>) -> f64 {
         let whole = pooled.next().unwrap_or(f64::NEG_INFINITY);
-        pooled
-            .reduce(f64::max)
-            .map_or(whole, |best| whole + self.part_share * (best - whole))
+        let best = pooled.reduce(f64::max);
+        best.map_or(whole, |best| self.with_part(whole, best))
+    }
+
+    /// The same from what the whole gets and what its best part gets.
+    pub fn with_part(self, whole: f64, best: f64) -> f64 {
+        whole + self.part_share * (best - whole)
     }
 }

@@ -12,7 +12,7 @@ use std::arch::x86_64::{
     _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
 };
 
-use super::{Bound, LANES, Line, Planes, scalar};
+use super::{Affine, Bound, LANES, Line, Planes, scalar};
 
 /// Eight accumulators of eight lanes: the 64 virtual lanes in order.
 type Sums = [__m256; 8];
@@ -260,4 +260,15 @@ pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES])
 fn store(numbers: __m256i, out: &mut [u16; 16]) {
     // SAFETY: the reference covers the 32 bytes that are written; no alignment is asked for.
     unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub fn weighted_into(
+    sums: [&[u16; LANES]; 2],
+    scales: [Affine; 2],
+    weights: [&[f32]; 2],
+    both: &mut [f32],
+    second: &mut [f32],
+) {
+    scalar::weighted_into(sums, scales, weights, both, second);
 }

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 pub use codes::{code_dots_into, reaching, sign_sums_into};
 pub use nibbles::nibble_sums_into;
 
-use super::{LANES, Line, scalar};
+use super::{Affine, LANES, Line, scalar};
 
 /// Four accumulators cover 64 lanes and the latency of one multiply-add.
 type Sums = [__m512; 4];
@@ -134,4 +134,15 @@ pub fn max_abs(a: &[f32]) -> f32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
     scalar::round_into(a, step, limit, out)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn weighted_into(
+    sums: [&[u16; LANES]; 2],
+    scales: [Affine; 2],
+    weights: [&[f32]; 2],
+    both: &mut [f32],
+    second: &mut [f32],
+) {
+    scalar::weighted_into(sums, scales, weights, both, second);
 }

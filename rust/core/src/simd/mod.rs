@@ -69,6 +69,24 @@ impl Bound {
     }
 }
 
+/// What makes a number of a sum in whole steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Affine {
+    /// One step.
+    pub step: f32,
+    /// What no step at all is.
+    pub offset: f32,
+}
+
+impl Affine {
+    /// The number of such a sum.
+    #[inline]
+    #[must_use]
+    pub fn of(self, sum: u16) -> f32 {
+        f32::from(sum) * self.step + self.offset
+    }
+}
+
 /// An instruction set that this crate has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -275,6 +293,28 @@ impl Kernels {
     pub fn nibble_sums_into(self, tables: &[Line], codes: &[Line], out: &mut [u16; LANES]) {
         assert_eq!(tables.len(), codes.len(), "a line of tables for each line");
         dispatch!(self, nibble_sums_into(tables, codes, out));
+    }
+
+    /// For at most 64 rows the numbers of two sums, each multiplied with the row's weight and added;
+    /// and those of the second sum alone.
+    ///
+    /// # Panics
+    /// If the lengths differ or exceed 64.
+    pub fn weighted_into(
+        self,
+        sums: [&[u16; LANES]; 2],
+        scales: [Affine; 2],
+        weights: [&[f32]; 2],
+        both: &mut [f32],
+        second: &mut [f32],
+    ) {
+        let count = both.len();
+        assert!(count <= LANES, "one sum per row");
+        assert!(
+            second.len() == count && weights.iter().all(|weights| weights.len() == count),
+            "one of each per row"
+        );
+        dispatch!(self, weighted_into(sums, scales, weights, both, second));
     }
 
     /// The rows, at most 64, whose upper bound reaches `floor`, as bits.

@@ -8,7 +8,7 @@ use std::arch::aarch64::{
     vqtbl1q_u8, vreinterpretq_s8_u8, vshlq_n_s32, vshrq_n_u8, vst1q_u16, vtstq_u8,
 };
 
-use super::{Bound, LANES, Line, Planes, scalar};
+use super::{Affine, Bound, LANES, Line, Planes, scalar};
 
 /// Sixteen accumulators of four lanes: the 64 virtual lanes in order.
 type Sums = [float32x4_t; 16];
@@ -195,4 +195,15 @@ pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES])
         // SAFETY: the reference covers the 16 bytes that are written; no alignment is asked for.
         unsafe { vst1q_u16(out.as_mut_ptr(), *sum) }
     }
+}
+
+#[target_feature(enable = "neon")]
+pub fn weighted_into(
+    sums: [&[u16; LANES]; 2],
+    scales: [Affine; 2],
+    weights: [&[f32]; 2],
+    both: &mut [f32],
+    second: &mut [f32],
+) {
+    scalar::weighted_into(sums, scales, weights, both, second);
 }

@@ -8,7 +8,7 @@
     reason = "needed to be compiled with the caller's features"
 )]
 
-use super::{Bound, LANES, Line, Planes};
+use super::{Affine, Bound, LANES, Line, Planes};
 
 /// Lanes of the float64 sums.
 const WIDE: usize = 32;
@@ -239,5 +239,23 @@ pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES])
                 out[HALF + row] = out[HALF + row].wrapping_add(entry(code >> 4));
             }
         }
+    }
+}
+
+#[inline(always)]
+pub fn weighted_into(
+    sums: [&[u16; LANES]; 2],
+    scales: [Affine; 2],
+    weights: [&[f32]; 2],
+    both: &mut [f32],
+    second: &mut [f32],
+) {
+    let rows = sums[0].iter().zip(sums[1]);
+    let rows = rows.zip(weights[0].iter().zip(weights[1]));
+    for (((one, other), (weight, other_weight)), (both, second)) in
+        rows.zip(both.iter_mut().zip(second))
+    {
+        *second = scales[1].of(*other);
+        *both = scales[0].of(*one) * weight + *second * other_weight;
     }
 }
