@@ -28,7 +28,7 @@ def switched_record(switched: Switched) -> dict[str, Any]:
 
 def hit_record(hit: SkillHit) -> dict[str, Any]:
     """Return a found skill with its score and why it was found."""
-    return skill_record(hit.skill) | {"score": hit.score, "why": asdict(hit.why)}
+    return skill_record(hit.skill) | {"score": hit.score, "why": hit.why._asdict()}
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:

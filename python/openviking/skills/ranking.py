@@ -47,7 +47,7 @@ class Ranking(NamedTuple):
         rows: (g,) int64 of each group in the lexicon, -1 for one that may not be returned.
         words_weight: what one point of them adds to a meaning.
         chance: score that each word of a skill gets by chance, which is taken off.
-        found: the best by score and by meaning; the row of a skill without vectors is -1, its rank 0.
+        found: the best by score and by meaning; without vectors a skill has the row -1, the rank 0.
         order: places in ``found`` of the skills that are near enough, best first.
         best_meaning: of the skill with the highest score, -1 if there is none.
         best_words: its bm25.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from openviking.skills.explanation import Explanation
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from openviking.types import Skill, Tier
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(NamedTuple):
     """Why a skill was found.
 
     Attributes:
@@ -37,8 +36,7 @@ class Why:
     relation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SkillHit:
+class SkillHit(NamedTuple):
     """A found skill (its body left out), its fused score, and why it was found."""
 
     skill: Skill
