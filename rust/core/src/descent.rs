@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::funnel::{AxisCodes, AxisQuery};
 use crate::mask::{BLOCK, bits};
-use crate::parallel::in_parts;
+use crate::parallel::{SCAN_COST, in_parts};
 use crate::scan::{Pass, dots_into};
 use crate::simd::Bound;
 use crate::survivors::{Survivors, rescore};
@@ -47,7 +47,7 @@ impl Pass<'_> {
             .iter()
             .map(|query| AxisQuery::new(query, codes.axes(), self.kernels))
             .collect();
-        let parts = in_parts(self.blocks(), queries.len(), |pieces| {
+        let parts = in_parts(self.blocks(), SCAN_COST * queries.len(), |pieces| {
             self.scan_heads(codes, &projected, pieces.flatten())
         });
         let mut by_query: Vec<Vec<Seen>> = queries.iter().map(|_| Vec::new()).collect();
@@ -145,7 +145,7 @@ impl Pass<'_> {
         )?;
         let floor = best.floor();
         let heads: Vec<_> = heads.iter().flatten().collect();
-        let parts = in_parts(heads.len(), 1, |pieces| {
+        let parts = in_parts(heads.len(), SCAN_COST, |pieces| {
             let mut open = Vec::new();
             for head in pieces.flatten().map(|number| heads[number]) {
                 self.open_rows(head, floor, projected, codes, &scored, &mut open);

@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::mask::BLOCK;
 use crate::workers::{call, cores};
 
-/// int8 row scans for which a second thread is worth waking.
-const ROWS_PER_THREAD: usize = 4_096;
+/// What it costs to scan the int8 codes of a row for one query; to look at its sketch costs 1.
+pub const SCAN_COST: usize = 8;
+
+/// Cost for which a second thread is worth waking.
+const COST_PER_THREAD: usize = 32_768;
 
 /// Blocks that a thread takes at a time: the others wait for the last piece at the end.
 const BLOCKS_PER_PIECE: usize = 8;
@@ -29,16 +32,17 @@ impl Iterator for Pieces<'_> {
     }
 }
 
-/// Run `scan` over all of `blocks` blocks, on as many threads as come and are worth it.
+/// Run `scan` over all of `blocks` blocks, on as many threads as come and are worth it; `cost` is that
+/// of one row.
 ///
 /// Each thread calls `scan` once, with the pieces that are left; which of them it gets is chance.
 pub fn in_parts<T: Send>(
     blocks: usize,
-    queries: usize,
+    cost: usize,
     scan: impl Fn(Pieces<'_>) -> T + Sync,
 ) -> Vec<T> {
     let rows = blocks.saturating_mul(BLOCK);
-    let parts = (rows.saturating_mul(queries) / ROWS_PER_THREAD)
+    let parts = (rows.saturating_mul(cost) / COST_PER_THREAD)
         .clamp(1, cores())
         .min(blocks.div_ceil(BLOCKS_PER_PIECE).max(1));
     let next = AtomicUsize::new(0);

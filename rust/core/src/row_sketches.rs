@@ -44,8 +44,8 @@ const BITS: usize = DIRECTIONS * CODE_BITS;
 
 /// The subspace is fitted anew when there are so many times the rows that it was fitted to.
 const REFIT_GROWTH: usize = 2;
-/// Scanned rows that take as long as sketching one.
-const SKETCH_COST: usize = 250;
+/// What it costs to sketch a row; to look at a sketch costs 1.
+const SKETCH_COST: usize = 2_000;
 
 /// The bits of a row's code that a level adds, or as many signs.
 type Half = [u64; WORDS / 2];

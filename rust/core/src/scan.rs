@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::funnel::AxisCodes;
 use crate::limits::UNIT_TOLERANCE;
 use crate::mask::{BLOCK, RowMask, bits};
-use crate::parallel::in_parts;
+use crate::parallel::{SCAN_COST, in_parts};
 use crate::quantize::{CodesView, QueryCodes};
 use crate::simd::{Kernels, Line, Planes};
 use crate::survivors::Survivors;
@@ -51,7 +51,7 @@ impl Pass<'_> {
     }
 
     fn run_rows(&self) -> Result<Vec<TopK>> {
-        let parts = in_parts(self.blocks(), self.queries.len(), |pieces| {
+        let parts = in_parts(self.blocks(), SCAN_COST * self.queries.len(), |pieces| {
             self.scan_rows(pieces.flatten())
         });
         // Each part ends at its first bad row, so the least of these is the first of all.
@@ -75,7 +75,7 @@ impl Pass<'_> {
             .iter()
             .map(|query| QueryCodes::new(query, self.kernels))
             .collect();
-        let mut parts = in_parts(self.blocks(), quantized.len(), |pieces| {
+        let mut parts = in_parts(self.blocks(), SCAN_COST * quantized.len(), |pieces| {
             self.scan_codes(codes, &quantized, pieces.flatten())
         })
         .into_iter();
