@@ -243,19 +243,17 @@ impl RowSketches {
         SketchQuery::new(query, &self.frame)
     }
 
-    /// The first level's estimates of a block of rows, and the products with their signs.
+    /// The first level's estimates of a block of rows; what its signs alone tell.
     pub fn look(
         &self,
         query: &SketchQuery,
         block: usize,
         estimates: &mut [f32; BLOCK],
-        products: &mut [f32; BLOCK],
-    ) {
+    ) -> [u16; BLOCK] {
         let rows = block * BLOCK..self.residues.len().min((block + 1) * BLOCK);
-        let count = rows.len();
+        let estimates = &mut estimates[..rows.len()];
         let weights = [&self.weights[0][rows.clone()], &self.factors[0][rows]];
-        let (estimates, products) = (&mut estimates[..count], &mut products[..count]);
-        query.levels[0].look(self.blocks.lines(block), weights, estimates, products);
+        query.levels[0].look(self.blocks.lines(block), weights, estimates)
     }
 
     /// Make estimates by both levels of those by the first, for at most [`BLOCK`] rows.
@@ -264,7 +262,7 @@ impl RowSketches {
         query: &SketchQuery,
         rows: Range<usize>,
         estimates: &mut [f32],
-        products: &[f32],
+        first_signs: &[u16],
     ) {
         let count = rows.len();
         let mut more = [[0.0; BLOCK]; 2];
@@ -273,7 +271,7 @@ impl RowSketches {
         }
         let [codes, signs] = &more;
         for (at, row) in rows.enumerate() {
-            let sign = products[at];
+            let sign = query.levels[0].product(first_signs[at]);
             let [weights, factors] =
                 [&self.weights, &self.factors].map(|numbers| [numbers[0][row], numbers[1][row]]);
             // Both weights are zero if one is.

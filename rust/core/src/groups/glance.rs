@@ -36,11 +36,11 @@ pub struct Glance<'a> {
     variances: [Variance; LEVELS],
 }
 
-/// Per block of rows their estimates, as far as they were looked at, and the products with the first
-/// level's signs.
+/// Per block of rows their estimates, as far as they were looked at, and what the first level's signs
+/// tell alone.
 struct Seen {
     estimates: Vec<[f32; BLOCK]>,
-    products: Vec<[f32; BLOCK]>,
+    signs: Vec<[u16; BLOCK]>,
 }
 
 impl<'a> Glance<'a> {
@@ -76,11 +76,11 @@ impl<'a> Glance<'a> {
         let count = self.grouping.rows().div_ceil(BLOCK);
         let seen = |_| Seen {
             estimates: vec![[0.0; BLOCK]; count],
-            products: vec![[0.0; BLOCK]; count],
+            signs: vec![[0; BLOCK]; count],
         };
         self.seen = (0..self.queries.len()).map(seen).collect();
         let blocks = self.seen.iter_mut().map(|seen| {
-            let both = seen.estimates.iter_mut().zip(&mut seen.products);
+            let both = seen.estimates.iter_mut().zip(&mut seen.signs);
             both.map(Mutex::new).collect::<Vec<_>>()
         });
         let blocks: Vec<_> = blocks.collect();
@@ -88,8 +88,8 @@ impl<'a> Glance<'a> {
             for block in pieces.flatten() {
                 for (query, blocks) in self.queries.iter().zip(&blocks) {
                     let mut both = blocks[block].lock().unwrap_or_else(PoisonError::into_inner);
-                    let (estimates, products) = &mut *both;
-                    self.rows.look(query, block, estimates, products);
+                    let (estimates, signs) = &mut *both;
+                    **signs = self.rows.look(query, block, estimates);
                 }
             }
         });
@@ -161,12 +161,11 @@ impl<'a> Glance<'a> {
     pub fn look_closer(&mut self, slot: u32) -> f64 {
         for (at, (query, seen)) in self.queries.iter().zip(&mut self.seen).enumerate() {
             let estimates = seen.estimates.as_flattened_mut();
-            let products = seen.products.as_flattened();
+            let signs = seen.signs.as_flattened();
             let mut best = (f32::NEG_INFINITY, NOBODY);
             for run in self.grouping.runs(slot) {
-                let (estimates, products) = (&mut estimates[run.clone()], &products[run.clone()]);
-                self.rows
-                    .look_closer(query, run.clone(), estimates, products);
+                let (estimates, signs) = (&mut estimates[run.clone()], &signs[run.clone()]);
+                self.rows.look_closer(query, run.clone(), estimates, signs);
                 for (estimate, place) in estimates.iter().zip(run.clone()) {
                     if *estimate > best.0 {
                         best = (*estimate, place);

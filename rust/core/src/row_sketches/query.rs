@@ -84,20 +84,25 @@ pub struct LevelTables {
 }
 
 impl LevelTables {
-    /// The estimates of rows whose codes and signs weigh so much, and what the signs tell alone.
+    /// The estimates of rows whose codes and signs weigh so much; what the signs tell alone, see
+    /// [`LevelTables::product`].
     pub fn look(
         &self,
         lines: &[Line],
         weights: [&[f32]; 2],
         estimates: &mut [f32],
-        signs: &mut [f32],
-    ) {
+    ) -> [u16; BLOCK] {
         let (code_lines, sign_lines) = lines.split_at(LINES / 2);
-        let sums = [self.codes.sums(code_lines), self.signs.sums(sign_lines)];
+        let (codes, signs) = (self.codes.sums(code_lines), self.signs.sums(sign_lines));
         let scales = [self.codes.scale(), self.signs.scale()];
-        let [codes, rest] = &sums;
         self.kernels
-            .weighted_into([codes, rest], scales, weights, estimates, signs);
+            .weighted_into([&codes, &signs], scales, weights, estimates);
+        signs
+    }
+
+    /// The product of the query with the signs of a row, whose sum this is.
+    pub fn product(&self, signs: u16) -> f32 {
+        self.signs.scale().of(signs)
     }
 }
 
@@ -113,15 +118,15 @@ impl ChosenSketches {
     /// The estimated cosines of a query with all rows.
     pub fn estimates(&self, query: &SketchQuery) -> Vec<f32> {
         let mut estimates = vec![0.0; self.weights.len()];
-        let [mut more, mut signs] = [[0.0; BLOCK]; 2];
+        let mut more = [0.0; BLOCK];
         let rows = self.weights.chunks(BLOCK).zip(self.factors.chunks(BLOCK));
         for (block, (estimates, (weights, factors))) in
             estimates.chunks_mut(BLOCK).zip(rows).enumerate()
         {
-            let (more, signs) = (&mut more[..weights.len()], &mut signs[..weights.len()]);
+            let more = &mut more[..weights.len()];
             let [first, second] = [0, 1].map(|level| self.blocks[level].lines(block));
-            query.levels[0].look(first, [weights, factors], estimates, signs);
-            query.levels[1].look(second, [weights, factors], more, signs);
+            query.levels[0].look(first, [weights, factors], estimates);
+            query.levels[1].look(second, [weights, factors], more);
             for (estimate, more) in estimates.iter_mut().zip(more) {
                 *estimate += *more;
             }

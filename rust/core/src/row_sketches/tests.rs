@@ -35,12 +35,12 @@ fn rows(dim: usize) -> Vec<f32> {
 fn estimates(sketches: &RowSketches, query: &SketchQuery, count: usize) -> Vec<[f32; LEVELS]> {
     let mut found = Vec::new();
     for block in 0..count.div_ceil(BLOCK) {
-        let (mut estimates, mut products) = ([0.0; BLOCK], [0.0; BLOCK]);
-        sketches.look(query, block, &mut estimates, &mut products);
+        let mut estimates = [0.0; BLOCK];
+        let signs = sketches.look(query, block, &mut estimates);
         let places = block * BLOCK..count.min((block + 1) * BLOCK);
         let first = estimates;
         let count = places.len();
-        sketches.look_closer(query, places, &mut estimates[..count], &products[..count]);
+        sketches.look_closer(query, places, &mut estimates[..count], &signs[..count]);
         found.extend(
             first
                 .into_iter()

@@ -267,8 +267,7 @@ pub fn weighted_into(
     sums: [&[u16; LANES]; 2],
     scales: [Affine; 2],
     weights: [&[f32]; 2],
-    both: &mut [f32],
-    second: &mut [f32],
+    out: &mut [f32],
 ) {
-    scalar::weighted_into(sums, scales, weights, both, second);
+    scalar::weighted_into(sums, scales, weights, out);
 }

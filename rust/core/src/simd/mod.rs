@@ -295,8 +295,7 @@ impl Kernels {
         dispatch!(self, nibble_sums_into(tables, codes, out));
     }
 
-    /// For at most 64 rows the numbers of two sums, each multiplied with the row's weight and added;
-    /// and those of the second sum alone.
+    /// For at most 64 rows the numbers of two sums, each multiplied with the row's weight, and added.
     ///
     /// # Panics
     /// If the lengths differ or exceed 64.
@@ -305,16 +304,15 @@ impl Kernels {
         sums: [&[u16; LANES]; 2],
         scales: [Affine; 2],
         weights: [&[f32]; 2],
-        both: &mut [f32],
-        second: &mut [f32],
+        out: &mut [f32],
     ) {
-        let count = both.len();
+        let count = out.len();
         assert!(count <= LANES, "one sum per row");
         assert!(
-            second.len() == count && weights.iter().all(|weights| weights.len() == count),
+            weights.iter().all(|weights| weights.len() == count),
             "one of each per row"
         );
-        dispatch!(self, weighted_into(sums, scales, weights, both, second));
+        dispatch!(self, weighted_into(sums, scales, weights, out));
     }
 
     /// The rows, at most 64, whose upper bound reaches `floor`, as bits.

@@ -247,15 +247,11 @@ pub fn weighted_into(
     sums: [&[u16; LANES]; 2],
     scales: [Affine; 2],
     weights: [&[f32]; 2],
-    both: &mut [f32],
-    second: &mut [f32],
+    out: &mut [f32],
 ) {
     let rows = sums[0].iter().zip(sums[1]);
     let rows = rows.zip(weights[0].iter().zip(weights[1]));
-    for (((one, other), (weight, other_weight)), (both, second)) in
-        rows.zip(both.iter_mut().zip(second))
-    {
-        *second = scales[1].of(*other);
-        *both = scales[0].of(*one) * weight + *second * other_weight;
+    for (((one, other), (weight, other_weight)), out) in rows.zip(out) {
+        *out = scales[0].of(*one) * weight + scales[1].of(*other) * other_weight;
     }
 }
