@@ -1,5 +1,7 @@
 //! A random rotation that costs a few additions per number.
 
+use crate::simd::Kernels;
+
 /// Seed of the signs that are flipped; any would do, as long as it stays.
 const SEED: u64 = 0x4F70_656E_5669_6B67;
 
@@ -17,11 +19,12 @@ pub struct Rotation {
     places: Vec<usize>,
     /// Per round and number 1 or -1.
     flips: [Vec<f32>; 2],
+    kernels: Kernels,
 }
 
 impl Rotation {
     /// For vectors of up to `width` numbers, a power of two from eight on.
-    pub fn new(width: usize) -> Self {
+    pub fn new(width: usize, kernels: Kernels) -> Self {
         assert!(width.is_power_of_two() && width >= 8, "a power of two");
         let mut state = SEED;
         let mut places: Vec<_> = (0..width).collect();
@@ -35,6 +38,7 @@ impl Rotation {
         Self {
             places,
             flips: [flips(), flips()],
+            kernels,
         }
     }
 
@@ -56,7 +60,7 @@ impl Rotation {
             for (number, flip) in turned.iter_mut().zip(flips) {
                 *number *= flip;
             }
-            transform(turned);
+            self.kernels.hadamard(turned);
         }
         for number in turned {
             *number *= scale;
@@ -77,46 +81,13 @@ fn below(limit: usize, random: u64) -> usize {
     usize::try_from(((random >> 32) * limit as u64) >> 32).unwrap_or(0)
 }
 
-/// The Walsh-Hadamard transform, not scaled.
-fn transform(numbers: &mut [f32]) {
-    let (eights, _) = numbers.as_chunks_mut::<8>();
-    for eight in eights {
-        butterflies::<1>(eight);
-        butterflies::<2>(eight);
-        butterflies::<4>(eight);
-    }
-    let mut half = 8;
-    while half < numbers.len() {
-        for pair in numbers.chunks_exact_mut(2 * half) {
-            let (front, back) = pair.split_at_mut(half);
-            for (a, b) in front.iter_mut().zip(back) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
-        }
-        half *= 2;
-    }
-}
-
-/// One step of a transform, within eight numbers.
-fn butterflies<const HALF: usize>(numbers: &mut [f32; 8]) {
-    let before = *numbers;
-    for (at, number) in numbers.iter_mut().enumerate() {
-        let (near, far) = (before[at & !HALF], before[at | HALF]);
-        *number = if at & HALF == 0 {
-            near + far
-        } else {
-            near - far
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lengths_and_products_stay_and_single_numbers_are_spread() {
-        let rotation = Rotation::new(1024);
+        let rotation = Rotation::new(1024, Kernels::best());
         let turned = |vector: &[f32]| {
             let mut turned = Vec::new();
             rotation.turn_into(vector, &mut turned);

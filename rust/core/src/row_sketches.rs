@@ -127,33 +127,40 @@ impl RowSketches {
 
     fn extend(&mut self, rows: &[f32]) {
         self.reserve(rows.len() / self.frame.dim);
-        let mut split = Split::default();
-        for row in rows.chunks_exact(self.frame.dim) {
-            self.frame.split(row, &mut split);
-            let mut levels = [Nibbles::default(); LEVELS];
-            let (weights, errors) = code_into(&split.within, &mut levels);
-            let signs = split.turned.as_chunks::<BITS>().0;
-            let mut size = 0.0;
-            for (level, (nibbles, numbers)) in levels.iter_mut().zip(signs).enumerate() {
-                signs_into(numbers, &mut nibbles[WORDS / 2..]);
-                size += summed(numbers, f32::abs);
-                // Of a row that lies within the subspace nothing is left to be estimated.
-                let factor = if size > 0.0 { split.rest / size } else { 0.0 };
-                self.factors[level].push(factor);
+        let frame = Arc::clone(&self.frame);
+        let mut splits: [Split; 4] = Default::default();
+        for rows in rows.chunks(4 * frame.dim) {
+            frame.split(rows, &mut splits);
+            for split in &splits[..rows.len() / frame.dim] {
+                self.push(split);
             }
-            let [first, second] = levels;
-            self.blocks.push(&first);
-            for (own, half) in self.seconds.iter_mut().zip(second.as_chunks().0) {
-                own.push(*half);
-            }
-            for (own, weight) in self.weights.iter_mut().zip(weights) {
-                own.push(weight);
-            }
-            self.residues.push(Residue {
-                rest: split.rest,
-                errors,
-            });
         }
+    }
+
+    fn push(&mut self, split: &Split) {
+        let mut levels = [Nibbles::default(); LEVELS];
+        let (weights, errors) = code_into(&split.within, &mut levels);
+        let signs = split.turned.as_chunks::<BITS>().0;
+        let mut size = 0.0;
+        for (level, (nibbles, numbers)) in levels.iter_mut().zip(signs).enumerate() {
+            signs_into(numbers, &mut nibbles[WORDS / 2..]);
+            size += summed(numbers, f32::abs);
+            // Of a row that lies within the subspace nothing is left to be estimated.
+            let factor = if size > 0.0 { split.rest / size } else { 0.0 };
+            self.factors[level].push(factor);
+        }
+        let [first, second] = levels;
+        self.blocks.push(&first);
+        for (own, half) in self.seconds.iter_mut().zip(second.as_chunks().0) {
+            own.push(*half);
+        }
+        for (own, weight) in self.weights.iter_mut().zip(weights) {
+            own.push(weight);
+        }
+        self.residues.push(Residue {
+            rest: split.rest,
+            errors,
+        });
     }
 
     fn numbers(&self) -> impl Iterator<Item = &Vec<f32>> {

@@ -204,6 +204,47 @@ proptest! {
     }
 
     #[test]
+    fn vectors_are_taken_away_alike_on_every_level(
+        numbers in (0..200_usize).prop_flat_map(|dim| prop::collection::vec(number(), 5 * dim)),
+        shares in prop::array::uniform4(number()),
+    ) {
+        let dim = numbers.len() / 5;
+        let (rest, directions) = numbers.split_at(dim);
+        let mut expected = rest.to_vec();
+        for (at, number) in expected.iter_mut().enumerate() {
+            let share = |direction: usize| shares[direction] * directions[direction * dim + at];
+            *number -= share(0) + share(1) + (share(2) + share(3));
+        }
+        for kernels in Kernels::available() {
+            let mut found = rest.to_vec();
+            kernels.take_away(directions, &shares, &mut found);
+            let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&found), bits(&expected), "{}", kernels.level());
+        }
+    }
+
+    #[test]
+    fn a_hadamard_transform_is_that_of_the_signs(
+        numbers in (3..9_u32).prop_flat_map(|log| prop::collection::vec(number(), 1 << log)),
+    ) {
+        let sign = |row: usize, column: usize| if (row & column).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
+        let mut known: Option<Vec<u32>> = None;
+        for kernels in Kernels::available() {
+            let mut found = numbers.clone();
+            kernels.hadamard(&mut found);
+            for (row, found) in found.iter().enumerate() {
+                let terms = numbers.iter().enumerate();
+                let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), (column, x)| {
+                    (sum + sign(row, column) * f64::from(*x), size + f64::from(x.abs()))
+                });
+                prop_assert!((f64::from(*found) - sum).abs() <= 16.0 * ROUNDOFF * size);
+            }
+            let bits: Vec<_> = found.iter().map(|x| x.to_bits()).collect();
+            prop_assert_eq!(known.get_or_insert_with(|| bits.clone()), &bits, "{}", kernels.level());
+        }
+    }
+
+    #[test]
     fn reaching_rows_are_those_of_the_bound(
         rows in prop::collection::vec((any::<i32>(), 0.0_f32..1.0, 0.0_f32..0.1), 0..=64),
         floor in -1.0_f32..1.0,

@@ -4,7 +4,7 @@ use crate::matrix::Matrix;
 use crate::rotation::Rotation;
 use crate::row_sketches::{BITS, DIRECTIONS, LEVELS};
 use crate::simd::Kernels;
-use crate::subspace;
+use crate::subspace::{self, products_into};
 
 /// Rows that the subspace is fitted to at most.
 const SAMPLE_ROWS: usize = 2_048;
@@ -33,30 +33,35 @@ impl Frame {
         Self {
             dim,
             // Without one, all of a row is rest.
-            basis: turned_within(&basis.unwrap_or_else(|| vec![0.0; DIRECTIONS * dim]), dim),
-            rotation: Rotation::new(dim.next_power_of_two().max(LEVELS * BITS)),
+            basis: turned_within(
+                &basis.unwrap_or_else(|| vec![0.0; DIRECTIONS * dim]),
+                dim,
+                kernels,
+            ),
+            rotation: Rotation::new(dim.next_power_of_two().max(LEVELS * BITS), kernels),
             fitted_rows,
             kernels,
         }
     }
 
-    pub fn split(&self, vector: &[f32], split: &mut Split) {
-        let mut rest = vector.to_vec();
-        let fours = split.within.as_chunks_mut::<4>().0.iter_mut();
-        // Each direction is read once, from where it lies.
-        for (shares, directions) in fours.zip(self.basis.chunks_exact(4 * self.dim)) {
-            self.kernels.dots_into(vector, directions, shares);
-            let (front, back) = directions.split_at(2 * self.dim);
-            let (one, two) = front.split_at(self.dim);
-            let (three, four) = back.split_at(self.dim);
-            let along = one.iter().zip(two).zip(three.iter().zip(four));
-            for (number, ((one, two), (three, four))) in rest.iter_mut().zip(along) {
-                let first = shares[0] * one + shares[1] * two;
-                *number -= first + (shares[2] * three + shares[3] * four);
+    /// Split up to four vectors together, which read the basis once.
+    pub fn split(&self, vectors: &[f32], splits: &mut [Split; 4]) {
+        let count = vectors.len() / self.dim;
+        let mut shares = [0.0; 4 * DIRECTIONS];
+        let shares = &mut shares[..count * DIRECTIONS];
+        products_into(vectors, &self.basis, self.dim, shares, self.kernels);
+        let vectors = vectors.chunks_exact(self.dim);
+        let shares = shares.as_chunks::<DIRECTIONS>().0;
+        for ((vector, shares), split) in vectors.zip(shares).zip(splits) {
+            split.within = *shares;
+            let mut rest = vector.to_vec();
+            let fours = shares.as_chunks::<4>().0.iter();
+            for (shares, directions) in fours.zip(self.basis.chunks_exact(4 * self.dim)) {
+                self.kernels.take_away(directions, shares, &mut rest);
             }
+            split.rest = summed(&rest, |number| number * number);
+            self.rotation.turn_into(&rest, &mut split.turned);
         }
-        split.rest = summed(&rest, |number| number * number);
-        self.rotation.turn_into(&rest, &mut split.turned);
     }
 
     /// `d^2` of a level and those before it.
@@ -90,8 +95,8 @@ impl Default for Split {
 
 /// The basis of the same subspace, turned at random within it, so that no row has more to say along
 /// one direction than along others.
-fn turned_within(basis: &[f32], dim: usize) -> Vec<f32> {
-    let rotation = Rotation::new(DIRECTIONS);
+fn turned_within(basis: &[f32], dim: usize, kernels: Kernels) -> Vec<f32> {
+    let rotation = Rotation::new(DIRECTIONS, kernels);
     let mut turned = Vec::new();
     let mut result = vec![0.0; basis.len()];
     for at in 0..dim {

@@ -18,8 +18,9 @@ pub struct SketchQuery {
 
 impl SketchQuery {
     pub fn new(query: &[f32], frame: &Frame) -> Self {
-        let mut split = Split::default();
-        frame.split(query, &mut split);
+        let mut splits: [Split; 4] = Default::default();
+        frame.split(query, &mut splits);
+        let [split, ..] = splits;
         let signs = split.turned.as_chunks::<BITS>().0;
         let codes = [0, 1].map(|level| code_numbers(&split.within, level));
         let levels = [0, 1].map(|level| LevelTables {

@@ -145,3 +145,13 @@ pub fn weighted_into(
 ) {
     scalar::weighted_into(sums, scales, weights, out);
 }
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn take_away(directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
+    scalar::take_away(directions, shares, rest);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub fn hadamard(numbers: &mut [f32]) {
+    scalar::hadamard(numbers);
+}

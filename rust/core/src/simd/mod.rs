@@ -315,6 +315,25 @@ impl Kernels {
         dispatch!(self, weighted_into(sums, scales, weights, out));
     }
 
+    /// Take four vectors, each as often as its share says, away from `rest`.
+    ///
+    /// # Panics
+    /// If `directions` does not hold four vectors as long as `rest`.
+    pub fn take_away(self, directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
+        assert_eq!(directions.len(), 4 * rest.len(), "four vectors");
+        dispatch!(self, take_away(directions, shares, rest));
+    }
+
+    /// The Walsh-Hadamard transform, not scaled.
+    ///
+    /// # Panics
+    /// If there are fewer than eight numbers, or not as many as a power of two.
+    pub fn hadamard(self, numbers: &mut [f32]) {
+        let count = numbers.len();
+        assert!(count >= 8 && count.is_power_of_two(), "a power of two");
+        dispatch!(self, hadamard(numbers));
+    }
+
     /// The rows, at most 64, whose upper bound reaches `floor`, as bits.
     ///
     /// # Panics

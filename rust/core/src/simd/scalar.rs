@@ -255,3 +255,48 @@ pub fn weighted_into(
         *out = scales[0].of(*one) * weight + scales[1].of(*other) * other_weight;
     }
 }
+
+#[inline(always)]
+pub fn take_away(directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
+    let (front, back) = directions.split_at(2 * rest.len());
+    let (one, two) = front.split_at(rest.len());
+    let (three, four) = back.split_at(rest.len());
+    let along = one.iter().zip(two).zip(three.iter().zip(four));
+    for (number, ((one, two), (three, four))) in rest.iter_mut().zip(along) {
+        let first = shares[0] * one + shares[1] * two;
+        *number -= first + (shares[2] * three + shares[3] * four);
+    }
+}
+
+#[inline(always)]
+pub fn hadamard(numbers: &mut [f32]) {
+    for eight in numbers.as_chunks_mut::<8>().0 {
+        butterflies::<1>(eight);
+        butterflies::<2>(eight);
+        butterflies::<4>(eight);
+    }
+    let mut half = 8;
+    while half < numbers.len() {
+        for pair in numbers.chunks_exact_mut(2 * half) {
+            let (front, back) = pair.split_at_mut(half);
+            for (a, b) in front.iter_mut().zip(back) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        half *= 2;
+    }
+}
+
+/// One step of a transform, within eight numbers.
+#[inline(always)]
+fn butterflies<const HALF: usize>(numbers: &mut [f32; 8]) {
+    let before = *numbers;
+    for (at, number) in numbers.iter_mut().enumerate() {
+        let (near, far) = (before[at & !HALF], before[at | HALF]);
+        *number = if at & HALF == 0 {
+            near + far
+        } else {
+            near - far
+        };
+    }
+}
