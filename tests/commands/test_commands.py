@@ -248,6 +248,24 @@ def test_depth_and_number_of_files_are_limited(folder: Path, write: Write):
     assert "folder-full" in codes(many)
 
 
+def test_looks_pause_once_two_in_a_row_were_slow(folder: Path, write: Write):
+    clock = [0.0]
+
+    def timer() -> float:
+        clock[0] += 0.003
+        return clock[0]
+
+    commands = Commands([folder], timer=timer)
+    for name in ("one", "two"):
+        write(name)
+        assert name in commands.names()
+    write("three")
+
+    assert "three" not in commands.names()
+    clock[0] += 1.0
+    assert "three" in commands.names()
+
+
 def test_a_folder_that_is_missing_is_reported_and_taken_up_when_it_appears(tmp_path: Path):
     commands = Commands([tmp_path / "later"], timer=unhurried)
     assert commands.names() == []
