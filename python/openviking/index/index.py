@@ -232,7 +232,7 @@ class Index:
         Returns:
             The best *k* by score and the best *near* by meaning, or as many as there are. Ranks
             beyond the *near*-th are estimates. The first search takes a tenth of a second, some
-            12 us for each vector, and 156 bytes of memory; the first after a change sorts the ids.
+            7 us for each vector, and 156 bytes of memory; the first after a change sorts the ids.
             `prepare_groups` does both ahead, and sketches anew once there are twice the vectors.
 
         Raises:

@@ -248,7 +248,7 @@ class RowSet:
         Returns:
             The best *k* by score and the best *near* by meaning, or as many as there are. Ranks
             beyond the *near*-th are estimates. The first search of a set sketches its rows, which
-            takes a tenth of a second, some 12 us each, and 156 bytes; the first after a change
+            takes a tenth of a second, some 7 us each, and 156 bytes; the first after a change
             sorts the ids. `prepare_groups` does both ahead.
 
         Raises:

@@ -183,7 +183,7 @@ impl RowSet {
     /// Find the best groups of rows; see the text of [`crate::groups`].
     ///
     /// Groups without a row, and rows with an id below 0, are passed over. The first search of a set
-    /// sketches every row (a tenth of a second to find the subspace, and then some 12 us each, on two
+    /// sketches every row (a tenth of a second to find the subspace, and then some 7 us each, on two
     /// threads), and the first after a change sorts the ids and copies the sketch of one row per group.
     ///
     /// # Errors
