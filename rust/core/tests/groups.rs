@@ -280,6 +280,37 @@ proptest! {
 }
 
 #[test]
+fn groups_of_one_row_are_not_trusted_more_than_others() {
+    let mut random = Noise(12);
+    let ids: Vec<_> = (0..2_000).map(|group| group << 16).collect();
+    let common = random.row(DIM);
+    let near = |random: &mut Noise| -> Vec<f32> {
+        let own = random.row(DIM);
+        own.iter()
+            .zip(&common)
+            .map(|(own, common)| own + 0.5 * common)
+            .collect()
+    };
+    let rows: Vec<_> = (0..2_000).flat_map(|_| near(&mut random)).collect();
+    let rows = unit(&rows, DIM);
+    let set = set_of(&ids, &rows, DIM, Kernels::best());
+    let (prior, keys) = (vec![0.0; 2_000], (0..2_000).collect::<Vec<_>>());
+    for _ in 0..60 {
+        let query = unit(&near(&mut random), DIM);
+        let wanted = GroupSearch {
+            queries: Matrix::new("queries", &query, 1, DIM).unwrap(),
+            prior: &prior,
+            keys: &keys,
+            k: 10,
+            near: 10,
+            passage_share: 0.5,
+            part_share: 0.5,
+        };
+        assert_found(&set.search_groups(&wanted).unwrap(), &ids, &rows, &wanted);
+    }
+}
+
+#[test]
 fn a_set_that_has_grown_is_sketched_anew_unless_it_changes_meanwhile() {
     let mut random = Noise(8);
     let (ids, rows) = corpus(&mut random, 600, DIM);

@@ -140,7 +140,7 @@ impl<'a> Glance<'a> {
         let scaled = |variance: Variance, share: f64| variance.times((DEVIATIONS * share).powi(2));
         let first = scaled(self.variances[1], 1.0 - share);
         let passage = scaled(self.variances[0], share);
-        let alone = scaled(self.variances[0], 1.0);
+        let [passage_alone, first_alone] = self.variances.map(|variance| scaled(variance, 1.0));
         let residues = self
             .groups
             .first_residues
@@ -149,9 +149,11 @@ impl<'a> Glance<'a> {
         let slots = residues.zip(self.grouping.have_summaries());
         let variance = |((summary, most), has_summary): ((&Residue, &Residue), &bool)| {
             if *has_summary {
-                first.of(*summary, 1) + passage.of(*most, 0)
+                // A summary that is the nearest row itself is all that errs.
+                let both = first.of(*summary, 1) + passage.of(*most, 0);
+                both.max(first_alone.of(*summary, 1))
             } else {
-                alone.of(*most, 0)
+                passage_alone.of(*most, 0)
             }
         };
         slots.map(|slot| variance(slot).sqrt()).collect()
