@@ -9,134 +9,19 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod operands;
 mod scalar;
 
-use std::fmt;
 use std::sync::OnceLock;
+
+pub use level::Level;
+pub use operands::{Affine, Bound, Line, Planes};
 
 /// float32 numbers per step of a dot product, on every instruction set.
 pub const LANES: usize = 64;
-
-/// One cache line of int8 codes; rows of codes are padded to whole lines.
-///
-/// The alignment keeps each 64-byte load inside one line, which is what the speed of the scan rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C, align(64))]
-pub struct Line(pub [u8; LANES]);
-
-impl Line {
-    /// View bytes as lines; `None` if they are not whole lines at a multiple of 64 bytes.
-    #[must_use]
-    pub fn slice_of(bytes: &[u8]) -> Option<&[Self]> {
-        // SAFETY: a `Line` is 64 bytes of any value, without padding.
-        let (before, lines, after) = unsafe { bytes.align_to::<Self>() };
-        (before.is_empty() && after.is_empty()).then_some(lines)
-    }
-}
-
-/// A query as two planes of signed bytes: number `j` is `128 * high[j] + low[j]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Planes<'a> {
-    /// High parts, in -127..=127.
-    pub high: &'a [Line],
-    /// Low parts, in -64..=63.
-    pub low: &'a [Line],
-    /// Sum of all numbers, wrapping.
-    pub sum: i32,
-}
-
-/// What turns an integer dot product into an upper bound of the float32 score.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound {
-    /// Step of the query's codes.
-    pub step: f32,
-    /// Factor on the length of a row's quantisation residual.
-    pub residual_factor: f32,
-    /// What is added for every row.
-    pub slack: f32,
-}
-
-impl Bound {
-    /// Estimate and margin of one row: the float32 score lies within `estimate ± margin`.
-    #[inline]
-    #[must_use]
-    pub fn of(self, dot: i32, step: f32, residual: f32) -> (f32, f32) {
-        #[expect(clippy::cast_precision_loss, reason = "the slack covers this rounding")]
-        let estimate = dot as f32 * (step * self.step);
-        (estimate, residual * self.residual_factor + self.slack)
-    }
-}
-
-/// What makes a number of a sum in whole steps.
-#[derive(Clone, Copy, Debug)]
-pub struct Affine {
-    /// One step.
-    pub step: f32,
-    /// What no step at all is.
-    pub offset: f32,
-}
-
-impl Affine {
-    /// The number of such a sum.
-    #[inline]
-    #[must_use]
-    pub fn of(self, sum: u16) -> f32 {
-        f32::from(sum) * self.step + self.offset
-    }
-}
-
-/// An instruction set that this crate has kernels for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Level {
-    /// Plain Rust; what every machine has.
-    Scalar,
-    /// `aarch64` Advanced SIMD.
-    Neon,
-    /// `x86_64` AVX2 with FMA.
-    Avx2,
-    /// `x86_64` AVX-512 F, BW and VNNI.
-    Avx512,
-}
-
-impl Level {
-    /// Every level, slowest first.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
-
-    /// Whether this machine can run the kernels of this level.
-    #[must_use]
-    pub fn is_supported(self) -> bool {
-        match self {
-            Self::Scalar => true,
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => {
-                Self::Avx2.is_supported()
-                    && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vnni")
-            }
-            #[allow(unreachable_patterns, reason = "levels of other architectures")]
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scalar => "scalar",
-            Self::Neon => "neon",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-        })
-    }
-}
 
 /// A kernel set that this machine can run; having one is the proof that it can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
