@@ -222,3 +222,20 @@ def test_a_set_that_was_prepared_finds_the_same_before_and_after_a_change() -> N
         for row_set in (prepared, other):
             row_set.remove(np.array([15 << 16 | 3, 7 << 16]))
         prepared.prepare_groups()
+
+
+def test_a_set_that_has_tripled_is_prepared_anew_and_finds_the_same() -> None:
+    rng = np.random.default_rng(4)
+    rows = normalize(rng.standard_normal((1800, 512)).astype(np.float32))
+    ids = (np.arange(600)[:, np.newaxis] << 16 | np.arange(3)).ravel()
+    grown, whole = RowSet(512), RowSet(512)
+    whole.add(ids, rows)
+    grown.add(ids[:600], rows[:600])
+    grown.prepare_groups()
+    grown.add(ids[600:], rows[600:])
+    asked = {"queries": rows[900:902], "prior": np.zeros(600), "keys": np.arange(600)}
+    before = ask(grown, **asked)
+    grown.prepare_groups()
+    for found in (before, ask(grown, **asked)):
+        # Ranks beyond the nearest are estimates.
+        assert found._replace(ranks=[]) == ask(whole, **asked)._replace(ranks=[])
