@@ -4,12 +4,10 @@ use crate::axes::{DIM_MIN, HEAD, SAMPLE_ROWS};
 use crate::funnel::AxisCodes;
 use crate::row_codes::RowCodes;
 use crate::rowset::RowSet;
+use crate::subspace::{self, REFIT_GROWTH};
 
 /// Rows from which axes are worth fitting: fewer are scanned in the time that projecting a query takes.
 const AXES_FROM_ROWS: usize = 3_072;
-/// Axes are fitted anew when there are so many times the rows that they were fitted to: the first rows
-/// may speak of other things than all, and a fit takes a fifth of a second.
-const REFIT_GROWTH: usize = 2;
 /// Mean squared residual above which axes exclude too little.
 const RESIDUAL_MAX: f64 = 0.2;
 
@@ -21,12 +19,8 @@ impl RowSet {
     /// [`RowSet::adopt`].
     #[must_use]
     pub fn sample(&self) -> Option<Vec<f32>> {
-        if !self.is_unarranged() {
-            return None;
-        }
-        let stride = self.len().div_ceil(SAMPLE_ROWS);
-        let rows = self.rows.chunks_exact(self.dim).step_by(stride);
-        Some(rows.flatten().copied().collect())
+        let is_wanted = self.is_unarranged();
+        is_wanted.then(|| subspace::sample(&self.rows, self.dim, SAMPLE_ROWS))
     }
 
     /// Whether axes should be fitted.

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use crate::nibbles::BLOCK;
 use crate::row_sketches::{ChosenSketches, Residue, RowSketches};
 
 /// Places that are looked at together at most.
-pub const RUN_MAX: usize = 64;
+const RUN_MAX: usize = BLOCK;
 
 /// Bits of an id that number a row within its group.
 const POSITION_BITS: u32 = 16;
@@ -85,6 +86,11 @@ impl Grouping {
         self.groups.len()
     }
 
+    /// All slots.
+    pub fn slots(&self) -> Range<u32> {
+        0..u32::try_from(self.groups.len()).unwrap_or(u32::MAX)
+    }
+
     /// Per slot the group's number, ascending.
     pub fn groups(&self) -> &[i64] {
         &self.groups
@@ -114,8 +120,7 @@ impl Grouping {
     /// The sketches of groups, from those of all rows.
     pub fn sketches(&self, rows: &RowSketches) -> &GroupSketches {
         self.sketches.get_or_init(|| {
-            let starts = &self.starts[..self.groups.len()];
-            let firsts: Vec<_> = starts.iter().map(|at| self.places[*at as usize]).collect();
+            let firsts: Vec<_> = self.slots().map(|slot| self.places(slot)[0]).collect();
             let residue = |place: &u32| rows.residue(*place as usize);
             let most = |slot| {
                 let residues = self.passages(slot).iter().map(residue);
@@ -124,7 +129,7 @@ impl Grouping {
             GroupSketches {
                 firsts: rows.chosen(&firsts),
                 first_residues: firsts.iter().map(residue).collect(),
-                passage_residues: (0_u32..).take(self.groups.len()).map(most).collect(),
+                passage_residues: self.slots().map(most).collect(),
             }
         })
     }
@@ -146,7 +151,7 @@ impl Grouping {
     }
 
     fn find_runs(&mut self) {
-        for slot in (0_u32..).take(self.groups.len()) {
+        for slot in self.slots() {
             let begin = self.starts[slot as usize] as usize + usize::from(self.has_summary(slot));
             let places = &self.places[begin..self.starts[slot as usize + 1] as usize];
             let neighbours = places.chunk_by(|one, next| one + 1 == *next);

@@ -64,12 +64,12 @@ pub struct FoundGroups {
     pub scores: Vec<f64>,
     /// Per group the id of the row with the highest cosine with any query, the lowest of these.
     pub rows: Vec<i64>,
+    /// Per group its rank by meaning among all, from 1; beyond the first `near` an estimate.
+    pub ranks: Vec<i64>,
     /// Places in the arrays above, by score, best first.
     pub by_score: Vec<i64>,
     /// Places in the arrays above, by meaning, best first.
     pub by_meaning: Vec<i64>,
-    /// Per group its rank by meaning among all, from 1; beyond the first `near` an estimate.
-    pub ranks: Vec<i64>,
 }
 
 /// A group whose rows have been scored.
@@ -144,6 +144,10 @@ impl GroupSearch<'_> {
         let by_score = best_first(judged, self.k, |one| one.score);
         let by_meaning = best_first(judged, self.near, |one| one.meaning);
         let mut found = FoundGroups::default();
+        let mut ranks = vec![None; judged.len()];
+        for (rank, at) in (1..).zip(&by_meaning) {
+            ranks[*at] = Some(rank);
+        }
         let mut places: Vec<Option<i64>> = vec![None; judged.len()];
         let mut place_of = |at: usize| {
             *places[at].get_or_insert_with(|| {
@@ -152,26 +156,18 @@ impl GroupSearch<'_> {
                 found.meanings.push(one.meaning);
                 found.scores.push(one.score);
                 found.rows.push(one.row);
+                let beyond = || self.near.max(descent.above(one.meaning)) + 1;
+                found.ranks.push(signed(ranks[at].unwrap_or_else(beyond)));
                 signed(found.groups.len() - 1)
             })
         };
         let by_score = by_score.into_iter().map(&mut place_of).collect();
         let by_meaning = by_meaning.into_iter().map(&mut place_of).collect();
-        (found.by_score, found.by_meaning) = (by_score, by_meaning);
-        found.ranks = found
-            .meanings
-            .iter()
-            .map(|meaning| signed(self.near.max(descent.above(*meaning)) + 1))
-            .collect();
-        for (rank, place) in (1..).zip(&found.by_meaning) {
-            if let Some(known) = usize::try_from(*place)
-                .ok()
-                .and_then(|at| found.ranks.get_mut(at))
-            {
-                *known = rank;
-            }
+        FoundGroups {
+            by_score,
+            by_meaning,
+            ..found
         }
-        found
     }
 }
 

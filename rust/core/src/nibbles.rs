@@ -27,7 +27,7 @@ pub const WORDS: usize = PLACES * NIBBLE / LANES;
 pub type Nibbles = [u64; WORDS];
 
 /// The nibbles of many rows.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct NibbleBlocks {
     lines: Vec<Line>,
     rows: usize,

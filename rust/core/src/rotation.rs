@@ -13,7 +13,7 @@ const SEED: u64 = 0x4F70_656E_5669_6B67;
 /// know one half of them only.
 ///
 /// Two vectors keep their product. A result is the same bit for bit on every machine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rotation {
     /// Where each number goes.
     places: Vec<usize>,

@@ -32,6 +32,7 @@ use crate::row_sketches::code::{code_into, signs_into};
 use crate::row_sketches::frame::{Frame, Split, summed};
 pub use crate::row_sketches::query::{ChosenSketches, SketchQuery, Variance};
 use crate::simd::Kernels;
+use crate::subspace::REFIT_GROWTH;
 
 /// Levels, of which the second adds to the first.
 pub const LEVELS: usize = 2;
@@ -42,8 +43,6 @@ const CODE_BITS: usize = 2;
 /// Bits of codes, and as many signs of the rest, that a level adds.
 const BITS: usize = DIRECTIONS * CODE_BITS;
 
-/// The subspace is fitted anew when there are so many times the rows that it was fitted to.
-const REFIT_GROWTH: usize = 2;
 /// What it costs to sketch a row; to look at a sketch costs 1.
 const SKETCH_COST: usize = 2_000;
 
@@ -51,7 +50,7 @@ const SKETCH_COST: usize = 2_000;
 type Half = [u64; WORDS / 2];
 
 /// The sketches of many rows.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RowSketches {
     frame: Arc<Frame>,
     /// Of the first level, which all rows are read of: bits of the code, then signs of the rest.

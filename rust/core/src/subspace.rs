@@ -8,6 +8,17 @@ const SLAB_ROWS: usize = 512;
 /// Multiplications with the sample's moments: after four, more of them gain nothing.
 const ITERATIONS: usize = 4;
 
+/// A subspace is fitted anew when there are so many times the rows that it was fitted to: the first
+/// rows may speak of other things than all, and a fit takes a fifth of a second at most.
+pub const REFIT_GROWTH: usize = 2;
+
+/// A copy of some of `rows` of `dim` columns, at equal distances, `most` of them at most.
+pub fn sample(rows: &[f32], dim: usize, most: usize) -> Vec<f32> {
+    let stride = (rows.len() / dim).div_ceil(most).max(1);
+    let sampled = rows.chunks_exact(dim).step_by(stride);
+    sampled.flatten().copied().collect()
+}
+
 /// An orthonormal basis, `count` x `dim`, of the subspace in which rows differ most, the most telling
 /// direction first; `None` if there are not so many directions.
 ///
@@ -120,11 +131,7 @@ fn orthonormalize(basis: &mut [f32], dim: usize, kernels: Kernels) -> Option<()>
         let (before, rest) = basis.split_at_mut(at * dim);
         let row = &mut rest[..dim];
         kernels.dots_into(row, before, &mut shares[..at]);
-        for (other, share) in before.chunks_exact(dim).zip(&shares) {
-            for (x, y) in row.iter_mut().zip(other) {
-                *x -= share * y;
-            }
-        }
+        kernels.take_away(before, &shares[..at], row);
         let length = kernels.sum_squares(row).sqrt();
         if !(length.is_finite() && length > 1e-20) {
             return None;

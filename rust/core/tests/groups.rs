@@ -189,6 +189,23 @@ fn assert_found(found: &FoundGroups, ids: &[i64], rows: &[f32], wanted: &GroupSe
     assert_eq!(found.groups.len(), named.len(), "each group once");
 }
 
+/// A search in which each share is a half.
+fn halves<'a>(
+    queries: Matrix<'a>,
+    (prior, keys): (&'a [f64], &'a [i64]),
+    (k, near): (usize, usize),
+) -> GroupSearch<'a> {
+    GroupSearch {
+        queries,
+        prior,
+        keys,
+        k,
+        near,
+        passage_share: 0.5,
+        part_share: 0.5,
+    }
+}
+
 fn priors(random: &mut Noise, count: usize, scale: f64) -> Vec<f64> {
     let mut prior = |_| match below(random, 10) {
         0 => f64::NEG_INFINITY,
@@ -264,15 +281,8 @@ proptest! {
                 set.remove(&[id]);
                 all.remove(&id);
             }
-            let wanted = GroupSearch {
-                queries: Matrix::new("queries", &query, 1, DIM).unwrap(),
-                prior: &prior,
-                keys: &keys,
-                k: 5,
-                near: 9,
-                passage_share: 0.5,
-                part_share: 0.5,
-            };
+            let queries = Matrix::new("queries", &query, 1, DIM).unwrap();
+            let wanted = halves(queries, (&prior, &keys), (5, 9));
             let (ids, rows): (Vec<_>, Vec<_>) = all.iter().map(|(id, row)| (*id, row.clone())).unzip();
             assert_found(&set.search_groups(&wanted).unwrap(), &ids, &rows.concat(), &wanted);
         }
@@ -297,15 +307,8 @@ fn groups_of_one_row_are_not_trusted_more_than_others() {
     let (prior, keys) = (vec![0.0; 2_000], (0..2_000).collect::<Vec<_>>());
     for _ in 0..60 {
         let query = unit(&near(&mut random), DIM);
-        let wanted = GroupSearch {
-            queries: Matrix::new("queries", &query, 1, DIM).unwrap(),
-            prior: &prior,
-            keys: &keys,
-            k: 10,
-            near: 10,
-            passage_share: 0.5,
-            part_share: 0.5,
-        };
+        let queries = Matrix::new("queries", &query, 1, DIM).unwrap();
+        let wanted = halves(queries, (&prior, &keys), (10, 10));
         assert_found(&set.search_groups(&wanted).unwrap(), &ids, &rows, &wanted);
     }
 }
@@ -335,15 +338,8 @@ fn a_set_that_has_grown_is_sketched_anew_unless_it_changes_meanwhile() {
             assert!(set.adopt_refit(refit));
             assert!(set.refit().is_none());
         }
-        let wanted = GroupSearch {
-            queries: Matrix::new("queries", &rows[9 * DIM..11 * DIM], 2, DIM).unwrap(),
-            prior: &prior,
-            keys: &keys,
-            k: 7,
-            near: 8,
-            passage_share: 0.5,
-            part_share: 0.5,
-        };
+        let queries = Matrix::new("queries", &rows[9 * DIM..11 * DIM], 2, DIM).unwrap();
+        let wanted = halves(queries, (&prior, &keys), (7, 8));
         let found = set.search_groups(&wanted).unwrap();
         assert_found(&found, &ids[1..], &rows[DIM..], &wanted);
     }
@@ -368,15 +364,8 @@ fn of_a_thousand_equal_groups_the_lowest_keys_come_first_on_any_number_of_thread
     let prior = vec![0.0; 2_000];
     let set = set_of(&ids, &rows, 64, Kernels::best());
     for (k, near) in [(10, 20), (1_000, 3), (1, 1_999), (5_000, 5_000)] {
-        let wanted = GroupSearch {
-            queries: Matrix::new("queries", &passages[64..192], 2, 64).unwrap(),
-            prior: &prior,
-            keys: &keys,
-            k,
-            near,
-            passage_share: 0.5,
-            part_share: 0.5,
-        };
+        let queries = Matrix::new("queries", &passages[64..192], 2, 64).unwrap();
+        let wanted = halves(queries, (&prior, &keys), (k, near));
         let found = set.search_groups(&wanted).unwrap();
         assert_found(&found, &ids, &rows, &wanted);
         assert_eq!(found.groups[found.by_score[0] as usize], 1_998);

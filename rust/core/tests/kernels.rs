@@ -205,15 +205,23 @@ proptest! {
 
     #[test]
     fn vectors_are_taken_away_alike_on_every_level(
-        numbers in (0..200_usize).prop_flat_map(|dim| prop::collection::vec(number(), 5 * dim)),
-        shares in prop::array::uniform4(number()),
+        (shares, numbers) in (0..200_usize, 0..10_usize).prop_flat_map(|(dim, count)| {
+            let shares = prop::collection::vec(number(), count);
+            (shares, prop::collection::vec(number(), (count + 1) * dim))
+        }),
     ) {
-        let dim = numbers.len() / 5;
+        let dim = numbers.len() / (shares.len() + 1);
         let (rest, directions) = numbers.split_at(dim);
         let mut expected = rest.to_vec();
         for (at, number) in expected.iter_mut().enumerate() {
-            let share = |direction: usize| shares[direction] * directions[direction * dim + at];
-            *number -= share(0) + share(1) + (share(2) + share(3));
+            let part = |direction: usize| shares[direction] * directions[direction * dim + at];
+            let fours = shares.len() / 4 * 4;
+            for first in (0..fours).step_by(4) {
+                *number -= part(first) + part(first + 1) + (part(first + 2) + part(first + 3));
+            }
+            for direction in fours..shares.len() {
+                *number -= part(direction);
+            }
         }
         for kernels in Kernels::available() {
             let mut found = rest.to_vec();

@@ -49,7 +49,7 @@ pub fn descend(set: &RowSet, wanted: &GroupSearch<'_>) -> Descent {
     let (k, near) = (wanted.k, wanted.near);
     let few = k.saturating_add(near).saturating_mul(2);
     if alive <= few || !reads_sketches(set.dim(), alive) {
-        let slots = (0_u32..).zip(&priors);
+        let slots = grouping.slots().zip(&priors);
         let alive: Vec<_> = slots
             .filter_map(|(slot, prior)| is_alive(prior).then_some(slot))
             .collect();
@@ -74,9 +74,9 @@ pub fn descend(set: &RowSet, wanted: &GroupSearch<'_>) -> Descent {
     let mut judged = judging.judge_by(&glance, &slots, |_, _| true);
     let floors = Floors::of(&judged, wanted);
     let mut open = Vec::new();
-    let slots = (0_u32..).zip(&mut meanings).zip(glance.margins());
+    let slots = grouping.slots().zip(&mut meanings).zip(glance.margins());
     for (((slot, meaning), margin), prior) in slots.zip(&priors) {
-        if floors.admit(*meaning + f64::from(margin), *prior) {
+        if floors.admit(*meaning + margin, *prior) {
             *meaning = glance.look_closer(slot);
             if floors.admit(*meaning + glance.margin(slot, false), *prior) {
                 open.push(slot);

@@ -6,7 +6,7 @@ use crate::grouping::{GroupSketches, Grouping};
 use crate::groups::GroupSearch;
 use crate::nibbles::BLOCK;
 use crate::parallel::in_parts;
-use crate::row_sketches::{LEVELS, Residue, RowSketches, SketchQuery, Variance};
+use crate::row_sketches::{LEVELS, RowSketches, SketchQuery, Variance};
 
 /// Standard deviations of an estimate by which a group may be better than it looks.
 ///
@@ -104,8 +104,7 @@ impl<'a> Glance<'a> {
                 let passages = runs.flat_map(|run| &estimates[run.clone()]);
                 passages.copied().fold(f32::NEG_INFINITY, larger)
             };
-            let slots = (0_u32..).take(self.grouping.len());
-            self.best.push(slots.map(highest).collect());
+            self.best.push(self.grouping.slots().map(highest).collect());
         }
     }
 
@@ -135,28 +134,21 @@ impl<'a> Glance<'a> {
     }
 
     /// What the meanings of all slots may be above such estimates.
-    pub fn margins(&self) -> Vec<f32> {
-        let share = self.wanted.passage_share;
-        let scaled = |variance: Variance, share: f64| variance.times((DEVIATIONS * share).powi(2));
-        let first = scaled(self.variances[1], 1.0 - share);
-        let passage = scaled(self.variances[0], share);
-        let [passage_alone, first_alone] = self.variances.map(|variance| scaled(variance, 1.0));
-        let residues = self
-            .groups
-            .first_residues
-            .iter()
-            .zip(&self.groups.passage_residues);
+    pub fn margins(&self) -> Vec<f64> {
+        let [one, both] = self.variances;
+        let firsts = self.groups.first_residues.iter();
+        let residues = firsts.zip(&self.groups.passage_residues);
         let slots = residues.zip(self.grouping.have_summaries());
-        let variance = |((summary, most), has_summary): ((&Residue, &Residue), &bool)| {
+        let variances = slots.map(|((first, passage), has_summary)| {
+            let (first, passage) = (both.of(*first, 1), one.of(*passage, 0));
             if *has_summary {
                 // A summary that is the nearest row itself is all that errs.
-                let both = first.of(*summary, 1) + passage.of(*most, 0);
-                both.max(first_alone.of(*summary, 1))
+                self.pooled_variance(first, passage).max(first)
             } else {
-                passage_alone.of(*most, 0)
+                passage
             }
-        };
-        slots.map(|slot| variance(slot).sqrt()).collect()
+        });
+        variances.map(margin).collect()
     }
 
     /// Look at the passages of a slot with both levels, once; the meaning that these tell.
@@ -208,8 +200,7 @@ impl<'a> Glance<'a> {
         for place in self.grouping.passages(slot) {
             let at = *place as usize;
             let mut queries = known.clone().zip(&self.seen);
-            let variance = f64::from(self.variances[1].of(self.rows.residue(at), 1));
-            let margin = DEVIATIONS * variance.sqrt();
+            let margin = margin(self.variances[1].of(self.rows.residue(at), 1));
             let may_lead = |(known, seen): (f32, &Seen)| {
                 f64::from(seen.estimates.as_flattened()[at]) + margin >= f64::from(known)
             };
@@ -223,22 +214,26 @@ impl<'a> Glance<'a> {
     /// that if its first row's cosines are known.
     pub fn margin(&self, slot: u32, knows_first: bool) -> f64 {
         let at = slot as usize;
-        let variance = |residue| f64::from(self.variances[1].of(residue, 1));
+        let variance = |residue| self.variances[1].of(residue, 1);
         let passage = variance(self.groups.passage_residues[at]);
         if !self.grouping.has_summary(slot) {
-            return DEVIATIONS * passage.sqrt();
+            return margin(passage);
         }
-        let share = self.wanted.passage_share;
-        let known = passage * share.powi(2);
         if knows_first {
-            return DEVIATIONS * known.sqrt();
+            return margin(self.pooled_variance(0.0, passage));
         }
         let first = variance(self.groups.first_residues[at]);
         let mut firsts = self.summaries.iter().zip(&self.best);
-        // A summary that is the nearest row itself is all that errs.
         let leads = firsts.any(|(firsts, best)| firsts[at] >= best[at]);
-        let both = first * (1.0 - share).powi(2) + known;
-        DEVIATIONS * if leads { first.max(both) } else { both }.sqrt()
+        let pooled = self.pooled_variance(first, passage);
+        margin(if leads { pooled.max(first) } else { pooled })
+    }
+
+    /// The variance of what a first row and a passage make together.
+    fn pooled_variance(&self, first: f32, passage: f32) -> f32 {
+        #[expect(clippy::cast_possible_truncation, reason = "0 to 1")]
+        let share = self.wanted.passage_share as f32;
+        first * (1.0 - share).powi(2) + passage * share.powi(2)
     }
 
     /// The estimated meaning of a slot whose first row has these cosines.
@@ -250,6 +245,11 @@ impl<'a> Glance<'a> {
             pooling.pooled(has_summary.then_some(first), larger(best, first))
         }))
     }
+}
+
+/// By how much something may be higher than its estimate, whose variance this is.
+fn margin(variance: f32) -> f64 {
+    DEVIATIONS * f64::from(variance.sqrt())
 }
 
 /// The larger of two numbers, neither of which is NaN: in one instruction.

@@ -22,10 +22,7 @@ pub struct Frame {
 
 impl Frame {
     pub fn fit(rows: &[f32], dim: usize, kernels: Kernels) -> Self {
-        let fitted_rows = rows.len() / dim;
-        let stride = fitted_rows.div_ceil(SAMPLE_ROWS).max(1);
-        let sampled = rows.chunks_exact(dim).step_by(stride);
-        let sample: Vec<_> = sampled.flatten().copied().collect();
+        let sample = subspace::sample(rows, dim, SAMPLE_ROWS);
         let basis = Matrix::new("rows", &sample, sample.len() / dim, dim)
             .ok()
             .and_then(|sample| subspace::fit(sample, DIRECTIONS, kernels))
@@ -39,7 +36,7 @@ impl Frame {
                 kernels,
             ),
             rotation: Rotation::new(dim.next_power_of_two().max(LEVELS * BITS), kernels),
-            fitted_rows,
+            fitted_rows: rows.len() / dim,
             kernels,
         }
     }
@@ -55,10 +52,7 @@ impl Frame {
         for ((vector, shares), split) in vectors.zip(shares).zip(splits) {
             split.within = *shares;
             let mut rest = vector.to_vec();
-            let fours = shares.as_chunks::<4>().0.iter();
-            for (shares, directions) in fours.zip(self.basis.chunks_exact(4 * self.dim)) {
-                self.kernels.take_away(directions, shares, &mut rest);
-            }
+            self.kernels.take_away(&self.basis, shares, &mut rest);
             split.rest = summed(&rest, |number| number * number);
             self.rotation.turn_into(&rest, &mut split.turned);
         }

@@ -62,15 +62,6 @@ impl Variance {
         }
     }
 
-    /// That of a multiple.
-    #[expect(clippy::cast_possible_truncation, reason = "an estimate")]
-    pub fn times(self, squared: f64) -> Self {
-        Self {
-            rest: self.rest * squared as f32,
-            error: self.error * squared as f32,
-        }
-    }
-
     /// That of one row's estimate by this level.
     pub fn of(self, residue: Residue, level: usize) -> f32 {
         self.rest * residue.rest + self.error * residue.errors[level]

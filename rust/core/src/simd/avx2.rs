@@ -12,7 +12,9 @@ use std::arch::x86_64::{
     _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
 };
 
-use super::{Affine, Bound, LANES, Line, Planes, scalar};
+use super::{Bound, LANES, Line, Planes, scalar};
+
+compiled_for!("avx2,fma");
 
 /// Eight accumulators of eight lanes: the 64 virtual lanes in order.
 type Sums = [__m256; 8];
@@ -111,26 +113,6 @@ pub fn prefetch(row: &[f32]) {
     for numbers in row.chunks(16) {
         _mm_prefetch::<_MM_HINT_T1>(numbers.as_ptr().cast());
     }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn sum_squares(a: &[f32]) -> f64 {
-    scalar::sum_squares(a)
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn scale_into(a: &[f32], factor: f64, out: &mut [f32]) {
-    scalar::scale_into(a, factor, out);
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn max_abs(a: &[f32]) -> f32 {
-    scalar::max_abs(a)
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
-    scalar::round_into(a, step, limit, out)
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -260,24 +242,4 @@ pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES])
 fn store(numbers: __m256i, out: &mut [u16; 16]) {
     // SAFETY: the reference covers the 32 bytes that are written; no alignment is asked for.
     unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers) }
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn weighted_into(
-    sums: [&[u16; LANES]; 2],
-    scales: [Affine; 2],
-    weights: [&[f32]; 2],
-    out: &mut [f32],
-) {
-    scalar::weighted_into(sums, scales, weights, out);
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn take_away(directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
-    scalar::take_away(directions, shares, rest);
-}
-
-#[target_feature(enable = "avx2,fma")]
-pub fn hadamard(numbers: &mut [f32]) {
-    scalar::hadamard(numbers);
 }

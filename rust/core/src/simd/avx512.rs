@@ -13,7 +13,9 @@ use std::arch::x86_64::{
 pub use codes::{code_dots_into, reaching, sign_sums_into};
 pub use nibbles::nibble_sums_into;
 
-use super::{Affine, LANES, Line, scalar};
+use super::{LANES, Line, scalar};
+
+compiled_for!("avx512f,avx512bw,avx512vnni");
 
 /// Four accumulators cover 64 lanes and the latency of one multiply-add.
 type Sums = [__m512; 4];
@@ -114,44 +116,4 @@ pub fn prefetch(row: &[f32]) {
     for numbers in row.chunks(16) {
         _mm_prefetch::<_MM_HINT_T1>(numbers.as_ptr().cast());
     }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn sum_squares(a: &[f32]) -> f64 {
-    scalar::sum_squares(a)
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn scale_into(a: &[f32], factor: f64, out: &mut [f32]) {
-    scalar::scale_into(a, factor, out);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn max_abs(a: &[f32]) -> f32 {
-    scalar::max_abs(a)
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
-    scalar::round_into(a, step, limit, out)
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn weighted_into(
-    sums: [&[u16; LANES]; 2],
-    scales: [Affine; 2],
-    weights: [&[f32]; 2],
-    out: &mut [f32],
-) {
-    scalar::weighted_into(sums, scales, weights, out);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn take_away(directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
-    scalar::take_away(directions, shares, rest);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn hadamard(numbers: &mut [f32]) {
-    scalar::hadamard(numbers);
 }

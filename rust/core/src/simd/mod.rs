@@ -5,6 +5,32 @@
 //! multiply-adds), and the others keep to it. So a vector stored by one machine scores the same on
 //! another, and one test - equality with `scalar` - covers all of them.
 
+/// Kernels whose plain Rust is as quick as any other once it is compiled for an instruction set.
+macro_rules! compiled_for {
+    ($features:literal) => {
+        compiled_for! { $features;
+            hadamard(numbers: &mut [f32]);
+            max_abs(a: &[f32]) -> f32;
+            round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64;
+            scale_into(a: &[f32], factor: f64, out: &mut [f32]);
+            sum_squares(a: &[f32]) -> f64;
+            take_away(directions: &[f32], shares: &[f32], rest: &mut [f32]);
+            weighted_into(
+                sums: [&[u16; crate::simd::LANES]; 2],
+                scales: [crate::simd::Affine; 2],
+                weights: [&[f32]; 2],
+                out: &mut [f32]
+            );
+        }
+    };
+    ($features:literal; $($kernel:ident($($name:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
+        #[target_feature(enable = $features)]
+        pub fn $kernel($($name: $type),*) $(-> $result)? {
+            crate::simd::scalar::$kernel($($name),*)
+        }
+    )*};
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -200,12 +226,16 @@ impl Kernels {
         dispatch!(self, weighted_into(sums, scales, weights, out));
     }
 
-    /// Take four vectors, each as often as its share says, away from `rest`.
+    /// Take vectors, each as often as its share says, away from `rest`.
     ///
     /// # Panics
-    /// If `directions` does not hold four vectors as long as `rest`.
-    pub fn take_away(self, directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
-        assert_eq!(directions.len(), 4 * rest.len(), "four vectors");
+    /// If `directions` does not hold a vector as long as `rest` for each share.
+    pub fn take_away(self, directions: &[f32], shares: &[f32], rest: &mut [f32]) {
+        assert_eq!(
+            directions.len(),
+            shares.len() * rest.len(),
+            "a vector for each share"
+        );
         dispatch!(self, take_away(directions, shares, rest));
     }
 

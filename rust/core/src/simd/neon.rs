@@ -8,7 +8,9 @@ use std::arch::aarch64::{
     vqtbl1q_u8, vreinterpretq_s8_u8, vshlq_n_s32, vshrq_n_u8, vst1q_u16, vtstq_u8,
 };
 
-use super::{Affine, Bound, LANES, Line, Planes, scalar};
+use super::{Bound, LANES, Line, Planes, scalar};
+
+compiled_for!("neon");
 
 /// Sixteen accumulators of four lanes: the 64 virtual lanes in order.
 type Sums = [float32x4_t; 16];
@@ -90,26 +92,6 @@ pub fn dots4_into(queries: [&[f32]; 4], rows: &[f32], out: [&mut [f32]; 4]) {
 #[target_feature(enable = "neon")]
 pub fn prefetch(row: &[f32]) {
     scalar::prefetch(row);
-}
-
-#[target_feature(enable = "neon")]
-pub fn sum_squares(a: &[f32]) -> f64 {
-    scalar::sum_squares(a)
-}
-
-#[target_feature(enable = "neon")]
-pub fn scale_into(a: &[f32], factor: f64, out: &mut [f32]) {
-    scalar::scale_into(a, factor, out);
-}
-
-#[target_feature(enable = "neon")]
-pub fn max_abs(a: &[f32]) -> f32 {
-    scalar::max_abs(a)
-}
-
-#[target_feature(enable = "neon")]
-pub fn round_into(a: &[f32], step: f32, limit: i16, out: &mut [i16]) -> f64 {
-    scalar::round_into(a, step, limit, out)
 }
 
 #[target_feature(enable = "neon")]
@@ -195,24 +177,4 @@ pub fn nibble_sums_into(tables: &[Line], codes: &[Line], out: &mut [u16; LANES])
         // SAFETY: the reference covers the 16 bytes that are written; no alignment is asked for.
         unsafe { vst1q_u16(out.as_mut_ptr(), *sum) }
     }
-}
-
-#[target_feature(enable = "neon")]
-pub fn weighted_into(
-    sums: [&[u16; LANES]; 2],
-    scales: [Affine; 2],
-    weights: [&[f32]; 2],
-    out: &mut [f32],
-) {
-    scalar::weighted_into(sums, scales, weights, out);
-}
-
-#[target_feature(enable = "neon")]
-pub fn take_away(directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
-    scalar::take_away(directions, shares, rest);
-}
-
-#[target_feature(enable = "neon")]
-pub fn hadamard(numbers: &mut [f32]) {
-    scalar::hadamard(numbers);
 }

@@ -257,14 +257,24 @@ pub fn weighted_into(
 }
 
 #[inline(always)]
-pub fn take_away(directions: &[f32], shares: &[f32; 4], rest: &mut [f32]) {
-    let (front, back) = directions.split_at(2 * rest.len());
-    let (one, two) = front.split_at(rest.len());
-    let (three, four) = back.split_at(rest.len());
-    let along = one.iter().zip(two).zip(three.iter().zip(four));
-    for (number, ((one, two), (three, four))) in rest.iter_mut().zip(along) {
-        let first = shares[0] * one + shares[1] * two;
-        *number -= first + (shares[2] * three + shares[3] * four);
+pub fn take_away(directions: &[f32], shares: &[f32], rest: &mut [f32]) {
+    let dim = rest.len().max(1);
+    let (fours, single) = shares.as_chunks::<4>();
+    let (in_fours, in_single) = directions.split_at(fours.len() * 4 * rest.len());
+    for (shares, directions) in fours.iter().zip(in_fours.chunks_exact(4 * dim)) {
+        let (front, back) = directions.split_at(2 * dim);
+        let (one, two) = front.split_at(dim);
+        let (three, four) = back.split_at(dim);
+        let along = one.iter().zip(two).zip(three.iter().zip(four));
+        for (number, ((one, two), (three, four))) in rest.iter_mut().zip(along) {
+            let first = shares[0] * one + shares[1] * two;
+            *number -= first + (shares[2] * three + shares[3] * four);
+        }
+    }
+    for (share, direction) in single.iter().zip(in_single.chunks_exact(dim)) {
+        for (number, along) in rest.iter_mut().zip(direction) {
+            *number -= share * along;
+        }
     }
 }
 
